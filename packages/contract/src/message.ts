@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { jobIdSchema } from './id.ts';
+import { modeSchema, optionsSchema, prioritySchema } from './request.ts';
+
+/** Where a worker reads the document: inline bytes have been put into our own bucket by then. */
+const documentSchema = z.object({
+  bucket: z.string(),
+  key: z.string(),
+  versionId: z.string().nullable(),
+  ifMatch: z.string().nullable(),
+});
+
+/** A job as the API hands it to the workers; stored once, in the job's record. */
+export const taskSchema = z.object({
+  document: documentSchema,
+  inline: z
+    .object({ contentType: z.string(), sizeBytes: z.int() })
+    .nullable()
+    .describe('Set when the document came with the request and is ours to delete.'),
+  mode: modeSchema,
+  model: z.string(),
+  options: optionsSchema,
+  webhook: z.object({ url: z.string(), events: z.array(z.string()) }).nullable(),
+  priority: prioritySchema,
+  ttlSeconds: z.int().positive(),
+  metadata: z.record(z.string(), z.string()),
+});
+export type Task = z.infer<typeof taskSchema>;
+
+/**
+ * The payload of the queue. Versioned, so that an old worker leaves a newer producer's jobs to a newer
+ * worker instead of failing them.
+ */
+export const messageSchema = z.object({ v: z.literal(1), jobId: jobIdSchema, tenant: z.string() });
+export type Message = z.infer<typeof messageSchema>;

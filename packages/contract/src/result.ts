@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { usageSchema, warningSchema } from './job.ts';
+import { optionsSchema } from './request.ts';
+
+const confidenceSchema = z.number().min(0).max(1);
+
+export const lineSchema = z.object({
+  id: z.string().describe('Unique within its page: l1, l2, … in reading order.'),
+  text: z.string(),
+  confidence: confidenceSchema.describe('Mean over the characters of the line.'),
+  polygon: z
+    .array(z.number())
+    .length(8)
+    .describe('x1,y1 … x4,y4 in page pixels, clockwise from the text’s own top left corner.'),
+  bbox: z.array(z.number()).length(4).describe('x0,y0,x1,y1: the upright rectangle around the polygon.'),
+  characters: z.array(z.object({ text: z.string(), confidence: confidenceSchema })).optional(),
+});
+export type Line = z.infer<typeof lineSchema>;
+
+export const pageSchema = z.object({
+  number: z.int().positive(),
+  width: z.int(),
+  height: z.int(),
+  unit: z.literal('px'),
+  rotation: z
+    .int()
+    .describe(
+      'Degrees by which the stored pixels were turned clockwise (EXIF) before coordinates were taken.',
+    ),
+  text: z.string(),
+  lines: z.array(lineSchema),
+  timings: z.object({ decodeMs: z.number(), detectMs: z.number(), recognizeMs: z.number() }),
+});
+export type Page = z.infer<typeof pageSchema>;
+
+export const servedModelSchema = z.object({
+  role: z.enum(['detect', 'recognize']),
+  name: z.string(),
+  version: z.string(),
+  sha256: z.string(),
+  provider: z.enum(['cpu', 'cuda']),
+});
+export type ServedModel = z.infer<typeof servedModelSchema>;
+
+/** What was read; every other format is rendered from it. */
+export const resultSchema = z
+  .object({
+    object: z.literal('ocr.result'),
+    schemaVersion: z.literal('1.0'),
+    jobId: z.string().nullable().describe('null when read without a job, by `glyphmill ocr`.'),
+    text: z.string().describe('The pages’ texts, a form feed between two pages.'),
+    confidence: confidenceSchema.nullable().describe('Mean over all characters; null when there is none.'),
+    engine: z.object({
+      service: z.string(),
+      runtime: z.string(),
+      models: z.array(servedModelSchema),
+      options: optionsSchema,
+    }),
+    pages: z.array(pageSchema),
+    usage: usageSchema,
+    warnings: z.array(warningSchema),
+  })
+  .meta({ id: 'Result' });
+export type Result = z.infer<typeof resultSchema>;
