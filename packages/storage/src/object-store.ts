@@ -1,0 +1,139 @@
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { readBody } from './body.ts';
+import { toFetchFailure, toStoreFailure } from './s3-failure.ts';
+
+export interface ObjectStoreConfig {
+  endpoint: string | undefined;
+  region: string;
+  accessKeyId: string | undefined;
+  secretAccessKey: string | undefined;
+  forcePathStyle: boolean;
+}
+
+export interface ObjectAddress {
+  bucket: string;
+  key: string;
+  /** Reads this version; null or absent reads the current one. */
+  versionId?: string | null;
+  /** Fails with `source-changed` unless the object still has this ETag. */
+  ifMatch?: string | null;
+}
+
+export interface ReadObject {
+  bytes: Buffer;
+  etag: string | null;
+  versionId: string | null;
+}
+
+export interface ObjectStore {
+  /** The whole object. Throws a JobFailure of phase `fetch`; `signal` bounds the time, body included. */
+  read(address: ObjectAddress, options: { maxBytes: number; signal: AbortSignal }): Promise<ReadObject>;
+  /** Throws a JobFailure of phase `store`. */
+  write(
+    address: ObjectAddress,
+    bytes: Uint8Array,
+    options: { contentType: string; signal: AbortSignal },
+  ): Promise<void>;
+  /** Removing what is not there is no error. */
+  remove(address: ObjectAddress, options: { signal: AbortSignal }): Promise<void>;
+  /** Creates the bucket unless it exists. */
+  ensureBucket(bucket: string): Promise<void>;
+  /** Resolves when the store answers and the bucket is there and ours to use. */
+  checkBucket(bucket: string): Promise<void>;
+  close(): void;
+}
+
+/** Tries per request against throttling and 5xx, with the SDK's jittered backoff; a job's attempts come on top. */
+const maxAttempts = 3;
+const connectionTimeoutMs = 3000;
+/** Longest silence on a connection. The SDK only warns about it unless told to throw. */
+const requestTimeoutMs = 20_000;
+const maxSockets = 64;
+
+export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
+  const client = createClient(config);
+  return {
+    async read({ bucket, key, versionId, ifMatch }, { maxBytes, signal }) {
+      try {
+        const command = new GetObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          ...(versionId ? { VersionId: versionId } : {}),
+          ...(ifMatch ? { IfMatch: ifMatch } : {}),
+        });
+        const answer = await client.send(command, { abortSignal: signal });
+        const bytes = await readBody(answer, { maxBytes, signal });
+        return { bytes, etag: answer.ETag ?? null, versionId: answer.VersionId ?? null };
+      } catch (error) {
+        throw toFetchFailure(error, { bucket, key, signal });
+      }
+    },
+    async write({ bucket, key }, bytes, { contentType, signal }) {
+      try {
+        const command = new PutObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          Body: bytes,
+          ContentType: contentType,
+        });
+        await client.send(command, { abortSignal: signal });
+      } catch (error) {
+        throw toStoreFailure(error, { bucket, key });
+      }
+    },
+    async remove({ bucket, key }, { signal }) {
+      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal });
+    },
+    async ensureBucket(bucket) {
+      try {
+        await client.send(new HeadBucketCommand({ Bucket: bucket }));
+      } catch (error) {
+        if (!(error instanceof Error) || error.name !== 'NotFound') throw error;
+        await createBucket(client, bucket);
+      }
+    },
+    async checkBucket(bucket) {
+      await client.send(new HeadBucketCommand({ Bucket: bucket }), {
+        abortSignal: AbortSignal.timeout(5000),
+      });
+    },
+    close: () => client.destroy(),
+  };
+}
+
+function createClient(config: ObjectStoreConfig): S3Client {
+  const { accessKeyId, secretAccessKey } = config;
+  return new S3Client({
+    region: config.region,
+    forcePathStyle: config.forcePathStyle,
+    maxAttempts,
+    ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
+    ...(accessKeyId === undefined || secretAccessKey === undefined
+      ? {}
+      : { credentials: { accessKeyId, secretAccessKey } }),
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: connectionTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      httpAgent: { maxSockets },
+      httpsAgent: { maxSockets },
+    }),
+  });
+}
+
+/** Several processes may create it at the same time; whoever comes second finds it there. */
+async function createBucket(client: S3Client, bucket: string): Promise<void> {
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'BucketAlreadyOwnedByYou') throw error;
+  }
+}
