@@ -1,0 +1,145 @@
+import type { Event } from '@glyphmill/contract/event';
+import type { Failure } from '@glyphmill/contract/failure';
+import { newId } from '@glyphmill/contract/id';
+import type { Timings, Usage, Warning } from '@glyphmill/contract/job';
+import { type Task, taskSchema } from '@glyphmill/contract/message';
+import type { Redis } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { loadScript } from './script.ts';
+
+/** One worker's try at one job. Its token is the fence: once another attempt begins, commits of this one are refused. */
+export interface Attempt {
+  jobId: string;
+  tenant: string;
+  task: Task;
+  /** Counted from 1. */
+  number: number;
+  /** Earlier attempts whose process died without a word. */
+  crashes: number;
+  createdAtMs: number;
+  token: string;
+}
+
+export type Claim = { kind: 'claimed'; attempt: Attempt } | { kind: 'missing' } | { kind: 'final' };
+
+/** Where the result is kept: in Redis, or in the system bucket when it is too large for that. */
+export type KeptResult = { kind: 'inline'; json: string } | { kind: 'object'; bucket: string; key: string };
+
+export type Outcome =
+  | { status: 'succeeded'; result: KeptResult; warnings: Warning[]; usage: Usage; timings: Timings }
+  | { status: 'failed'; failure: Failure };
+
+/** `final` and `fenced`: somebody else has ended the job or works on it; this attempt's outcome is void. */
+export type CommitAnswer = 'ok' | 'missing' | 'final' | 'fenced';
+
+const claimScript = loadScript('claim');
+const progressScript = loadScript('progress');
+const releaseScript = loadScript('release');
+const commitScript = loadScript('commit');
+
+/** Begins an attempt at the job, taking over from an attempt that died. Throws on a record that cannot be read. */
+export async function claim(redis: Redis, keys: Keys, jobId: string): Promise<Claim> {
+  const token = newId('att');
+  const answer = await claimScript.run(redis, [keys.record(jobId)], [token, Date.now()]);
+  if (!Array.isArray(answer)) throw new Error('expected a list from the claim script');
+  const [kind, tenant, task, createdAt, number, crashes] = answer.map(String);
+  if (kind === 'missing' || kind === 'final') return { kind };
+  return {
+    kind: 'claimed',
+    attempt: {
+      jobId,
+      tenant: tenant ?? '',
+      task: taskSchema.parse(JSON.parse(task ?? '')),
+      number: Number(number),
+      crashes: Number(crashes),
+      createdAtMs: Number(createdAt),
+      token,
+    },
+  };
+}
+
+export async function reportProgress(
+  redis: Redis,
+  keys: Keys,
+  {
+    jobId,
+    token,
+    pagesTotal,
+    pagesDone,
+  }: { jobId: string; token: string; pagesTotal: number; pagesDone: number },
+): Promise<void> {
+  await progressScript.run(redis, [keys.record(jobId)], [token, pagesTotal, pagesDone]);
+}
+
+/** Ends the attempt and leaves the job to a later one. */
+export async function release(redis: Redis, keys: Keys, attempt: Attempt): Promise<void> {
+  await releaseScript.run(redis, [keys.record(attempt.jobId)], [attempt.token]);
+}
+
+/** Ends the job: result, final state and webhook event in one step, at most once per job. */
+export async function commit(
+  redis: Redis,
+  keys: Keys,
+  { attempt, outcome }: { attempt: Attempt; outcome: Outcome },
+): Promise<CommitAnswer> {
+  const { jobId, tenant, task } = attempt;
+  const nowMs = Date.now();
+  const done = outcome.status === 'succeeded' ? outcome : undefined;
+  const failure = outcome.status === 'failed' ? outcome.failure : undefined;
+  const inline = done?.result.kind === 'inline' ? done.result.json : '';
+  const object = done?.result.kind === 'object' ? done.result : { bucket: '', key: '' };
+  const answer = await commitScript.run(
+    redis,
+    [keys.record(jobId), keys.result(jobId), keys.outbox, keys.expiry],
+    [
+      attempt.token,
+      outcome.status,
+      nowMs,
+      task.ttlSeconds * 1000,
+      jsonOrEmpty(failure),
+      jsonOrEmpty(done?.warnings),
+      jsonOrEmpty(done?.usage),
+      jsonOrEmpty(done?.timings),
+      inline,
+      object.bucket,
+      object.key,
+      deliveryOf({ jobId, tenant, task, outcome, nowMs }),
+      keys.ended(jobId),
+      jobId,
+      keys.tenantJobsPrefix,
+      done?.usage.pages ?? '',
+    ],
+  );
+  if (answer === 'ok' || answer === 'missing' || answer === 'final' || answer === 'fenced') return answer;
+  throw new Error(`unexpected answer of the commit script: ${String(answer)}`);
+}
+
+/** The delivery to put into the outbox as JSON, or '' when nobody asked for this event. */
+function deliveryOf(job: {
+  jobId: string;
+  tenant: string;
+  task: Task;
+  outcome: Outcome;
+  nowMs: number;
+}): string {
+  const { jobId, tenant, task, outcome, nowMs } = job;
+  const type = `job.${outcome.status}` as const;
+  if (task.webhook === null || !task.webhook.events.includes(type)) return '';
+  const event: Event = {
+    type,
+    timestamp: new Date(nowMs).toISOString(),
+    data: {
+      jobId,
+      status: outcome.status,
+      metadata: task.metadata,
+      pages: outcome.status === 'succeeded' ? outcome.usage.pages : null,
+      result: outcome.status === 'succeeded' ? `/v1/jobs/${jobId}/result` : null,
+      error: outcome.status === 'failed' ? outcome.failure : null,
+    },
+  };
+  return JSON.stringify({ id: newId('evt'), tenant, url: task.webhook.url, body: JSON.stringify(event) });
+}
+
+function jsonOrEmpty(value: object | undefined): string {
+  return value === undefined ? '' : JSON.stringify(value);
+}

@@ -1,0 +1,42 @@
+/** Redis did not answer in time, is gone, or refuses writes: nothing was accepted, and trying later may work. */
+export class QueueUnavailable extends Error {
+  override readonly name = 'QueueUnavailable';
+}
+
+/** As many jobs wait as may, or Redis's memory is nearly used up: nothing was accepted. */
+export class QueueFull extends Error {
+  override readonly name = 'QueueFull';
+  readonly reason: 'depth' | 'memory';
+  readonly retryAfterSeconds: number;
+
+  constructor(options: { reason: 'depth' | 'memory'; retryAfterSeconds: number; message: string }) {
+    super(options.message);
+    this.reason = options.reason;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+/** Redis is set up in a way that would lose jobs; the message says what to change. */
+export class RedisPolicyError extends Error {
+  override readonly name = 'RedisPolicyError';
+}
+
+/** Answers that mean "not now" and no fault of the command itself. */
+const unavailableReplies =
+  /^(OOM|MISCONF|LOADING|READONLY|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY)\b/;
+const connectionTrouble =
+  /Command timed out|isn't writeable|Connection is closed|max retries per request|ECONN|EPIPE|ENOENT|ETIMEDOUT/;
+
+/** Runs one call to Redis for somebody who waits: trouble with Redis becomes QueueUnavailable. */
+export async function answering<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (error instanceof QueueUnavailable || error instanceof QueueFull) throw error;
+    if (unavailableReplies.test(error.message) || connectionTrouble.test(error.message)) {
+      throw new QueueUnavailable(`Redis did not take the command: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}

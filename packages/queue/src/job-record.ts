@@ -1,0 +1,95 @@
+import { type Failure, failureSchema } from '@glyphmill/contract/failure';
+import {
+  type Progress,
+  type Status,
+  statusSchema,
+  type Timings,
+  timingsSchema,
+  type Usage,
+  usageSchema,
+  type Warning,
+  warningSchema,
+} from '@glyphmill/contract/job';
+import { type Task, taskSchema } from '@glyphmill/contract/message';
+import { z } from 'zod';
+
+/** All that Redis knows of a job. Times are milliseconds since 1970. */
+export interface JobRecord {
+  id: string;
+  tenant: string;
+  task: Task;
+  status: Status;
+  createdAtMs: number;
+  startedAtMs: number | null;
+  finishedAtMs: number | null;
+  expiresAtMs: number | null;
+  attempt: number;
+  progress: Progress;
+  failure: Failure | null;
+  warnings: Warning[];
+  usage: Usage | null;
+  timings: Timings | null;
+  /** Where a result too large for Redis was put. */
+  resultObject: { bucket: string; key: string } | null;
+}
+
+const wholeNumber = z.coerce.number().int();
+const optionalNumber = z
+  .string()
+  .optional()
+  .transform((text) => (text === undefined || text === '' ? null : Number(text)));
+
+/** A field that holds JSON, '' standing for null. */
+function jsonField<S extends z.ZodType>(schema: S) {
+  return z
+    .string()
+    .optional()
+    .transform((text): unknown => (text === undefined || text === '' ? null : JSON.parse(text)))
+    .pipe(schema.nullable());
+}
+
+const hashSchema = z.object({
+  id: z.string(),
+  tenant: z.string(),
+  task: z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(taskSchema),
+  status: statusSchema,
+  createdAt: wholeNumber,
+  startedAt: optionalNumber,
+  finishedAt: optionalNumber,
+  expiresAt: optionalNumber,
+  attempt: wholeNumber,
+  pagesTotal: optionalNumber,
+  pagesDone: z.coerce.number().int().default(0),
+  failure: jsonField(failureSchema),
+  warnings: jsonField(z.array(warningSchema)),
+  usage: jsonField(usageSchema),
+  timings: jsonField(timingsSchema),
+  resultBucket: z.string().default(''),
+  resultKey: z.string().default(''),
+});
+
+/** Reads a record from its hash; undefined when there is none. Throws when the hash is damaged. */
+export function parseRecord(hash: Record<string, string>): JobRecord | undefined {
+  if (hash.id === undefined) return undefined;
+  const fields = hashSchema.parse(hash);
+  return {
+    id: fields.id,
+    tenant: fields.tenant,
+    task: fields.task,
+    status: fields.status,
+    createdAtMs: fields.createdAt,
+    startedAtMs: fields.startedAt,
+    finishedAtMs: fields.finishedAt,
+    expiresAtMs: fields.expiresAt,
+    attempt: fields.attempt,
+    progress: { pagesTotal: fields.pagesTotal, pagesDone: fields.pagesDone },
+    failure: fields.failure,
+    warnings: fields.warnings ?? [],
+    usage: fields.usage,
+    timings: fields.timings,
+    resultObject: fields.resultKey === '' ? null : { bucket: fields.resultBucket, key: fields.resultKey },
+  };
+}

@@ -1,0 +1,148 @@
+import { type Delivery, deliverySchema } from '@glyphmill/contract/event';
+import { Queue } from 'bullmq';
+import { connectConsumer, type OnConnectionError, type Redis, ready } from './connection.ts';
+import { deliveriesQueue, keysOf, type QueueAddress } from './keys.ts';
+
+export interface OutboxRelay {
+  /** Resolves when the relay has stopped; what it had not moved yet stays in the outbox. */
+  close(): Promise<void>;
+}
+
+/** The consumer group of all relays: each entry goes to one of them, and to another if that one dies. */
+const group = 'relay';
+const readCount = 100;
+const blockMs = 2000;
+/** An entry read but not confirmed for this long belonged to a relay that died. */
+const claimAfterMs = 15_000;
+const startDeadlineMs = 10_000;
+const retryMs = 1000;
+
+/**
+ * Moves events from the outbox, where commits put them, into the queue of deliveries. An entry leaves the
+ * outbox only after its delivery is queued, and is queued under its event's id, so that a relay that dies
+ * in between neither loses nor doubles it.
+ */
+export async function startOutboxRelay(options: {
+  address: QueueAddress;
+  /** Names this relay within the group; unique among those alive. */
+  name: string;
+  attempts: number;
+  onError: OnConnectionError;
+}): Promise<OutboxRelay> {
+  const { address, name, attempts, onError } = options;
+  const keys = keysOf(address.shard);
+  const redis = connectConsumer(address.url, onError);
+  await ready(redis, startDeadlineMs);
+  await createGroup(redis, keys.outbox);
+  const queue = new Queue<Delivery>(deliveriesQueue, {
+    connection: redis,
+    prefix: keys.prefix,
+    defaultJobOptions: {
+      attempts,
+      backoff: { type: 'custom' },
+      removeOnComplete: { age: 86_400, count: 10_000 },
+      removeOnFail: { age: 7 * 86_400, count: 100_000 },
+    },
+    streams: { events: { maxLen: 1000 } },
+  });
+  queue.on('error', onError);
+  // Blocks, and so needs a connection of its own.
+  const reader = connectConsumer(address.url, onError);
+  let closing = false;
+
+  async function relay(): Promise<void> {
+    while (!closing) {
+      try {
+        await moveEntries(await adopt());
+        await moveEntries(await read());
+      } catch (error) {
+        if (closing) return;
+        onError(error instanceof Error ? error : new Error(String(error)));
+        if (error instanceof Error && error.message.startsWith('NOGROUP'))
+          await createGroup(redis, keys.outbox);
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+  }
+
+  async function read(): Promise<Entry[]> {
+    const answer = await reader.xreadgroup(
+      'GROUP',
+      group,
+      name,
+      'COUNT',
+      readCount,
+      'BLOCK',
+      blockMs,
+      'STREAMS',
+      keys.outbox,
+      '>',
+    );
+    return entriesOf(Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0][1] : []);
+  }
+
+  async function adopt(): Promise<Entry[]> {
+    const answer = await redis.xautoclaim(keys.outbox, group, name, claimAfterMs, '0', 'COUNT', readCount);
+    return entriesOf(answer[1]);
+  }
+
+  async function moveEntries(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const jobs = entries.flatMap(({ delivery }) =>
+      delivery === undefined ? [] : [{ name: 'delivery', data: delivery, opts: { jobId: delivery.id } }],
+    );
+    await queue.addBulk(jobs);
+    const ids = entries.map(({ id }) => id);
+    await redis
+      .multi()
+      .xack(keys.outbox, group, ...ids)
+      .xdel(keys.outbox, ...ids)
+      .exec();
+    for (const { id, delivery } of entries) {
+      if (delivery === undefined)
+        onError(new Error(`entry ${id} of the outbox cannot be read and was dropped`));
+    }
+  }
+
+  const running = relay();
+  return {
+    async close() {
+      closing = true;
+      reader.disconnect();
+      await running;
+      await queue.close();
+      redis.disconnect();
+    },
+  };
+}
+
+interface Entry {
+  id: string;
+  /** Undefined when the entry is damaged. */
+  delivery: Delivery | undefined;
+}
+
+async function createGroup(redis: Redis, stream: string): Promise<void> {
+  try {
+    await redis.xgroup('CREATE', stream, group, '0', 'MKSTREAM');
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('BUSYGROUP')) throw error;
+  }
+}
+
+/** Reads `[[id, ['delivery', json]], …]`; an entry deleted meanwhile has no fields and is skipped. */
+function entriesOf(answer: unknown): Entry[] {
+  if (!Array.isArray(answer)) return [];
+  return answer.flatMap((entry: unknown) => {
+    if (!Array.isArray(entry) || !Array.isArray(entry[1])) return [];
+    return [{ id: String(entry[0]), delivery: parseDelivery(String(entry[1][1])) }];
+  });
+}
+
+function parseDelivery(json: string): Delivery | undefined {
+  try {
+    return deliverySchema.parse(JSON.parse(json));
+  } catch {
+    return undefined;
+  }
+}
