@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 /** Every error a call may be answered with: code → HTTP status and title. */
 export const problems = {
+  'invalid-request': { status: 400, title: 'The request is malformed' },
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
   'unknown-field': { status: 400, title: 'The body has a field this call does not know' },
   unauthenticated: { status: 401, title: 'A valid API key is needed' },
@@ -19,6 +20,7 @@ export const problems = {
   'unknown-model': { status: 422, title: 'No worker serves that model' },
   'queue-full': { status: 503, title: 'The queue is full' },
   'queue-unavailable': { status: 503, title: 'The queue cannot be reached' },
+  'storage-unavailable': { status: 503, title: 'The object store cannot be reached' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   internal: { status: 500, title: 'Something went wrong here' },
 } as const;

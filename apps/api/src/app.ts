@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { requestLimits } from '@glyphmill/contract/request';
+import { fastify, LogController } from 'fastify';
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { addAuthentication } from './authenticate.ts';
+import { answerClientError } from './client-error.ts';
+import type { App, Dependencies } from './dependencies.ts';
+import { createErrorHandler } from './error-handler.ts';
+import { addHealthRoutes } from './health.ts';
+import { addJobRoutes } from './jobs.ts';
+import { addLimitRoutes } from './limits.ts';
+import { addModelRoutes } from './models.ts';
+import { addOpenapi } from './openapi.ts';
+import { Problem } from './problem.ts';
+import { addRecognizeRoute } from './recognize.ts';
+import { addResultRoutes } from './results.ts';
+import { validatorCompiler } from './validation.ts';
+import { addWebhookSecretRoutes } from './webhook-secret.ts';
+
+/** An inline document in base64, and room for the rest of the request. */
+const jsonBodyBytes = Math.ceil(requestLimits.inlineBytes / 3) * 4 + 100_000;
+const headersTimeoutMs = 15_000;
+/** How often node looks for requests that take too long to arrive: its default of 30 s doubles short limits. */
+const connectionCheckMs = 1000;
+/** Longest silence on a connection while somebody waits for a job; more than the longest wait. */
+const silenceMs = (requestLimits.waitSecondsMax + 30) * 1000;
+const keepAliveMs = 72_000;
+const maxConnections = 10_000;
+
+/** The API, not yet listening. Closing it wakes whoever waits for a job; it closes none of `dependencies`. */
+export async function buildApp(dependencies: Dependencies): Promise<App> {
+  const { config, log, metrics } = dependencies;
+  const handleError = createErrorHandler(metrics);
+  const app: App = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestIdOf,
+    bodyLimit: jsonBodyBytes,
+    requestTimeout: config.requestTimeoutSeconds * 1000,
+    connectionTimeout: silenceMs,
+    keepAliveTimeout: keepAliveMs,
+    http: {
+      headersTimeout: Math.min(headersTimeoutMs, config.requestTimeoutSeconds * 1000),
+      connectionsCheckingInterval: connectionCheckMs,
+    },
+    routerOptions: { maxParamLength: 100 },
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
+    clientErrorHandler: (error: Error, socket: Socket) => answerClientError(error, socket),
+  }).withTypeProvider<ZodTypeProvider>();
+  app.server.maxConnections = maxConnections;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler(async (request) => {
+    throw new Problem('not-found', { detail: `There is no ${request.method} here.` });
+  });
+  app.removeContentTypeParser('text/plain');
+
+  const closing = new AbortController();
+  app.addHook('preClose', async () => closing.abort());
+  addObservation(app, dependencies);
+  addAuthentication(app, dependencies);
+  await addOpenapi(app, { publicUrl: config.publicUrl });
+  addJobRoutes(app, dependencies, closing.signal);
+  addResultRoutes(app, dependencies);
+  addRecognizeRoute(app, dependencies, closing.signal);
+  addModelRoutes(app, dependencies);
+  addLimitRoutes(app, dependencies);
+  addWebhookSecretRoutes(app, dependencies);
+  addHealthRoutes(app, dependencies);
+  await app.ready();
+  return app;
+}
+
+/** A caller's own request id if it can do no harm in a log, else a new one. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+function addObservation(app: App, { metrics }: Dependencies): void {
+  app.addHook('onRequest', async (request, reply) => {
+    // Documents and their texts are nobody else's.
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'private, no-cache' });
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, apiKey } = request;
+    const route = routeOptions.url ?? 'none';
+    const labels = { route, method, status: String(reply.statusCode) };
+    metrics.requestDuration.observe(labels, reply.elapsedTime / 1000);
+    const durationMs = Math.round(reply.elapsedTime);
+    request.log.info({ ...labels, tenant: apiKey?.tenant, durationMs }, 'request answered');
+  });
+}

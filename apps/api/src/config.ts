@@ -1,0 +1,86 @@
+import {
+  metricsPortSetting,
+  processSettings,
+  redisSettings,
+  s3Settings,
+} from '@glyphmill/service/common-settings';
+import {
+  type Config,
+  flag,
+  integer,
+  list,
+  port,
+  readConfig,
+  secretSetting,
+  setting,
+} from '@glyphmill/service/config';
+import { z } from 'zod';
+
+export const apiSettings = {
+  host: setting('API_HOST', z.string().default('127.0.0.1'), 'Address the API listens on.'),
+  port: setting('API_PORT', port.default(8080), 'Port the API listens on; 0 picks one.'),
+  keysFile: setting(
+    'API_KEYS_FILE',
+    z.string(),
+    'File with the API keys; `glyphmill key create` writes an entry.',
+  ),
+  publicUrl: setting(
+    'PUBLIC_URL',
+    z
+      .url({ protocol: /^https?$/ })
+      .transform((url) => url.replace(/\/+$/, ''))
+      .optional(),
+    'Base URL under which callers reach the API; unset makes links relative.',
+  ),
+  maxWaitingJobs: setting(
+    'MAX_WAITING_JOBS',
+    integer(1, 10_000_000).default(100_000),
+    'Jobs that may wait; further ones are refused with queue-full.',
+  ),
+  recognizeTimeoutSeconds: setting(
+    'RECOGNIZE_TIMEOUT_SECONDS',
+    integer(1, 60).default(10),
+    'How long POST /v1/recognize waits unless the caller says otherwise.',
+  ),
+  recognizeConcurrency: setting(
+    'RECOGNIZE_CONCURRENCY',
+    integer(1, 10_000).default(32),
+    'Calls of POST /v1/recognize at once; each may hold MAX_UPLOAD_BYTES of memory.',
+  ),
+  maxUploadBytes: setting(
+    'MAX_UPLOAD_BYTES',
+    integer(1, 500_000_000).default(50_000_000),
+    'Largest image in a multipart or raw body.',
+  ),
+  requestTimeoutSeconds: setting(
+    'REQUEST_TIMEOUT_SECONDS',
+    integer(1, 600).default(60),
+    'Time a request, its body included, may take to arrive.',
+  ),
+  webhookSigningKey: secretSetting(
+    'WEBHOOK_SIGNING_KEY',
+    z.string().min(32, 'expected at least 32 characters'),
+    'Root of every tenant’s webhook secret; the webhook process needs the same.',
+  ),
+  webhookAllowHttp: setting(
+    'WEBHOOK_ALLOW_HTTP',
+    flag.default(false),
+    'Also accept http:// webhook addresses.',
+  ),
+  webhookAllowedCidrs: setting(
+    'WEBHOOK_ALLOWED_CIDRS',
+    list.default([]),
+    'Networks that webhooks may reach although they are not public, for example 10.0.0.0/8.',
+  ),
+  ...redisSettings,
+  ...s3Settings,
+  ...processSettings,
+  ...metricsPortSetting(9090),
+};
+
+export type ApiConfig = Config<typeof apiSettings>;
+
+/** Throws a ConfigError that lists every wrong setting. */
+export function readApiConfig(env: Record<string, string | undefined> = process.env): ApiConfig {
+  return readConfig(apiSettings, env);
+}

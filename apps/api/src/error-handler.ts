@@ -1,0 +1,83 @@
+import { JobFailure } from '@glyphmill/contract/failure';
+import type { ProblemCode } from '@glyphmill/contract/problem';
+import { QueueFull, QueueUnavailable } from '@glyphmill/queue/errors';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { ApiMetrics } from './metrics.ts';
+import { Problem, problemBody, problemMediaType } from './problem.ts';
+import { invalid } from './validation.ts';
+
+const unavailableRetrySeconds = 5;
+
+/** Where Fastify decides itself: its error codes → ours. */
+const frameworkCodes: Record<string, ProblemCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
+  FST_REQ_FILE_TOO_LARGE: 'payload-too-large',
+  FST_PARTS_LIMIT: 'payload-too-large',
+  FST_FILES_LIMIT: 'payload-too-large',
+  FST_FIELDS_LIMIT: 'payload-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
+};
+
+/** The one place where whatever was thrown becomes an answer: what is not known is logged and `internal`. */
+export function createErrorHandler({ refused }: Pick<ApiMetrics, 'refused'>) {
+  return async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const problem = toProblem(error);
+    if (problem.code === 'internal') request.log.error({ err: error }, 'a request failed');
+    refused.inc({ reason: problem.code });
+    const { retryAfterSeconds, headers } = problem.options;
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
+    const body = problemBody(problem, { id: request.id, url: request.url });
+    await reply
+      .code(body.status)
+      .headers({ ...headers, 'x-request-id': request.id })
+      .type(problemMediaType)
+      .send(body);
+  };
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof z.ZodError) return invalid(error, contextOf(error));
+  if (error instanceof QueueFull) {
+    return new Problem('queue-full', { detail: error.message, retryAfterSeconds: error.retryAfterSeconds });
+  }
+  if (error instanceof QueueUnavailable) {
+    return new Problem('queue-unavailable', {
+      detail: 'Nothing was accepted, or nothing could be looked up; try again shortly.',
+      retryAfterSeconds: unavailableRetrySeconds,
+    });
+  }
+  if (error instanceof JobFailure) {
+    return new Problem('storage-unavailable', {
+      detail: 'The object store did not take or give a document; try again shortly.',
+      retryAfterSeconds: unavailableRetrySeconds,
+    });
+  }
+  return ofFramework(error);
+}
+
+function ofFramework(error: unknown): Problem {
+  if (!(error instanceof Error)) return unexpected();
+  const known = 'code' in error ? frameworkCodes[String(error.code)] : undefined;
+  if (known !== undefined) return new Problem(known, { detail: error.message });
+  const status = 'statusCode' in error ? Number(error.statusCode) : 500;
+  if (status < 400 || status >= 500) return unexpected();
+  // The JSON parser's own complaints, such as a field named __proto__, are plain SyntaxErrors.
+  return new Problem(error instanceof SyntaxError ? 'invalid-json' : 'invalid-request', {
+    detail: error.message,
+  });
+}
+
+function unexpected(): Problem {
+  return new Problem('internal', {
+    detail: 'An unexpected error stopped this request; the log names its cause under the same request id.',
+  });
+}
+
+/** Fastify notes on a validation error which part of the request it is about. */
+function contextOf(error: object): string {
+  return 'validationContext' in error ? String(error.validationContext) : 'body';
+}

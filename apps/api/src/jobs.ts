@@ -1,0 +1,188 @@
+import { jobIdSchema } from '@glyphmill/contract/id';
+import { isFinal, jobListSchema, jobSchema, statusSchema } from '@glyphmill/contract/job';
+import { createJobSchema, requestLimits } from '@glyphmill/contract/request';
+import type { JobRecord } from '@glyphmill/queue/job-record';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { callerOf } from './authenticate.ts';
+import type { App, Dependencies } from './dependencies.ts';
+import { etagOf, matchesEtag, pollAfterSeconds, toJob } from './job-view.ts';
+import { Problem, problemResponses } from './problem.ts';
+import { decodeSource, submit } from './submit.ts';
+import { untilGone, waitForEnd } from './wait.ts';
+
+export const jobParamsSchema = z.strictObject({ id: jobIdSchema });
+
+const getQuerySchema = z.strictObject({
+  wait: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(requestLimits.waitSecondsMax)
+    .default(0)
+    .describe('Seconds to wait for the job’s end before answering.'),
+});
+
+export const listLimitMax = 100;
+
+const listQuerySchema = z.strictObject({
+  status: statusSchema.optional(),
+  createdAfter: z.iso.datetime({ offset: true }).optional(),
+  createdBefore: z.iso.datetime({ offset: true }).optional(),
+  cursor: z.string().min(1).max(512).optional().describe('The nextCursor of the list before.'),
+  limit: z.coerce.number().int().min(1).max(listLimitMax).default(20),
+});
+
+/** Submit a job, look at one, list them. */
+export function addJobRoutes(app: App, dependencies: Dependencies, closing: AbortSignal): void {
+  const { config, jobs } = dependencies;
+  const baseUrl = config.publicUrl ?? '';
+
+  app.post(
+    '/v1/jobs',
+    {
+      config: { scope: 'jobs:write' },
+      schema: {
+        operationId: 'createJob',
+        summary: 'Submit one document',
+        tags: ['jobs'],
+        body: createJobSchema,
+        response: {
+          202: jobSchema,
+          ...problemResponses(
+            'invalid-request',
+            'invalid-json',
+            'unknown-field',
+            'unauthenticated',
+            'insufficient-scope',
+            'source-not-allowed',
+            'address-not-allowed',
+            'request-timeout',
+            'payload-too-large',
+            'unsupported-media-type',
+            'validation-failed',
+            'unknown-model',
+            'queue-full',
+            'queue-unavailable',
+            'storage-unavailable',
+            'internal',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { source, ...rest } = request.body;
+      const record = await submit(dependencies, callerOf(request), {
+        ...rest,
+        source: decodeSource(source),
+      });
+      return acceptJob(reply, record, baseUrl);
+    },
+  );
+
+  app.get(
+    '/v1/jobs/:id',
+    {
+      config: { scope: 'jobs:read' },
+      schema: {
+        operationId: 'getJob',
+        summary: 'Look at a job, or wait for its end',
+        tags: ['jobs'],
+        params: jobParamsSchema,
+        querystring: getQuerySchema,
+        response: {
+          200: jobSchema,
+          304: z.undefined().describe('The job looks as it did when this ETag was given.'),
+          ...problemResponses(...readProblems),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { tenant } = callerOf(request);
+      const found = await getJob(dependencies, tenant, request.params.id);
+      const signal = untilGone(reply, closing);
+      const record = await waitForEnd(jobs, found, { timeoutMs: request.query.wait * 1000, signal });
+      if (record === undefined) throw noSuchJob();
+      const job = toJob(record, baseUrl);
+      const etag = etagOf(job);
+      reply.header('etag', etag);
+      addRetryAfter(reply, record);
+      if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+      return job;
+    },
+  );
+
+  app.get(
+    '/v1/jobs',
+    {
+      config: { scope: 'jobs:read' },
+      schema: {
+        operationId: 'listJobs',
+        summary: 'List jobs, newest first',
+        tags: ['jobs'],
+        querystring: listQuerySchema,
+        response: { 200: jobListSchema, ...problemResponses(...readProblems) },
+      },
+    },
+    async (request) => {
+      const { tenant } = callerOf(request);
+      const { createdAfter, createdBefore, ...query } = request.query;
+      const page = await jobs
+        .list(tenant, {
+          ...query,
+          createdAfterMs: timeMs(createdAfter),
+          createdBeforeMs: timeMs(createdBefore),
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof RangeError)) throw error;
+          throw new Problem('validation-failed', { detail: `Query parameter cursor: ${error.message}` });
+        });
+      return {
+        object: 'list' as const,
+        data: page.records.map((record) => toJob(record, baseUrl)),
+        nextCursor: page.nextCursor,
+      };
+    },
+  );
+}
+
+/** Problems of every route that only looks something up. */
+export const readProblems = [
+  'invalid-request',
+  'unknown-field',
+  'unauthenticated',
+  'insufficient-scope',
+  'not-found',
+  'request-timeout',
+  'validation-failed',
+  'queue-unavailable',
+  'internal',
+] as const;
+
+/** The caller's job. Throws not-found, also for another tenant's. */
+export async function getJob({ jobs }: Dependencies, tenant: string, id: string): Promise<JobRecord> {
+  const record = await jobs.get(tenant, id);
+  if (record === undefined) throw noSuchJob();
+  return record;
+}
+
+/** Answers 202 with where and when to ask for the job. */
+export function acceptJob(reply: FastifyReply, record: JobRecord, baseUrl: string) {
+  addRetryAfter(reply, record);
+  const job = toJob(record, baseUrl);
+  reply.code(202).header('location', job.links.self);
+  return job;
+}
+
+export function noSuchJob(): Problem {
+  return new Problem('not-found', { detail: 'There is no such job, or it has expired.' });
+}
+
+function addRetryAfter(reply: FastifyReply, record: JobRecord): void {
+  if (isFinal(record.status)) return;
+  reply.header('retry-after', pollAfterSeconds(record, Date.now()));
+}
+
+function timeMs(time: string | undefined): number | undefined {
+  return time === undefined ? undefined : Date.parse(time);
+}

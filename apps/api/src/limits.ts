@@ -1,0 +1,49 @@
+import { requestLimits } from '@glyphmill/contract/request';
+import { z } from 'zod';
+import type { App, Dependencies } from './dependencies.ts';
+import { listLimitMax, readProblems } from './jobs.ts';
+import { problemResponses } from './problem.ts';
+
+const limitsSchema = z
+  .object({
+    object: z.literal('limits'),
+    inlineBytes: z.int().describe('Largest document inside a JSON body.'),
+    uploadBytes: z.int().describe('Largest image in a multipart or raw body.'),
+    metadataEntries: z.int(),
+    metadataKeyLength: z.int(),
+    metadataValueLength: z.int(),
+    urlLength: z.int(),
+    ttlSecondsMin: z.int(),
+    ttlSecondsMax: z.int(),
+    waitSecondsMax: z.int(),
+    listLimitMax: z.int(),
+    waitingJobs: z.int().describe('Jobs of all callers that may wait at once.'),
+    recognizeConcurrency: z.int(),
+    requestTimeoutSeconds: z.int(),
+  })
+  .meta({ id: 'Limits' });
+
+/** The limits in force. */
+export function addLimitRoutes(app: App, { config }: Dependencies): void {
+  app.get(
+    '/v1/limits',
+    {
+      config: { scope: 'jobs:read' },
+      schema: {
+        operationId: 'getLimits',
+        summary: 'The limits in force',
+        tags: ['service'],
+        response: { 200: limitsSchema, ...problemResponses(...readProblems) },
+      },
+    },
+    async () => ({
+      object: 'limits' as const,
+      ...requestLimits,
+      listLimitMax,
+      uploadBytes: config.maxUploadBytes,
+      waitingJobs: config.maxWaitingJobs,
+      recognizeConcurrency: config.recognizeConcurrency,
+      requestTimeoutSeconds: config.requestTimeoutSeconds,
+    }),
+  );
+}

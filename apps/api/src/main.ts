@@ -1,0 +1,57 @@
+import { openJobStore } from '@glyphmill/queue/job-store';
+import { createAddressGuard } from '@glyphmill/service/address-guard';
+import { createLogger } from '@glyphmill/service/logger';
+import { startMetricsServer } from '@glyphmill/service/metrics-server';
+import { runMain } from '@glyphmill/service/run-main';
+import { onShutdown } from '@glyphmill/service/shutdown';
+import { openObjectStore } from '@glyphmill/storage/object-store';
+import { openApiKeyFile } from './api-key-file.ts';
+import { buildApp } from './app.ts';
+import { readApiConfig } from './config.ts';
+import { createMetrics } from './metrics.ts';
+import { createReadiness } from './readiness.ts';
+
+await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
+  const config = readApiConfig();
+  const log = createLogger({ service: 'api', level: config.logLevel });
+  const guard = createAddressGuard({ allowedCidrs: config.webhookAllowedCidrs });
+  const keyFile = openApiKeyFile(config.keysFile, { log });
+  const objects = openObjectStore({
+    endpoint: config.s3Endpoint,
+    region: config.s3Region,
+    accessKeyId: config.s3AccessKeyId,
+    secretAccessKey: config.s3SecretAccessKey,
+    forcePathStyle: config.s3ForcePathStyle,
+  });
+  await objects.ensureBucket(config.s3SystemBucket);
+  const jobs = await openJobStore(
+    { url: config.redisUrl, shard: config.redisShard },
+    {
+      maxWaiting: config.maxWaitingJobs,
+      onError: (error) => log.warn({ err: error }, 'trouble with the connection to Redis'),
+    },
+  );
+  const metrics = createMetrics(jobs);
+  const readiness = createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket });
+  const app = await buildApp({ config, jobs, objects, keys: keyFile.keys, guard, metrics, log, readiness });
+  const metricsServer = await startMetricsServer({
+    host: config.metricsHost,
+    port: config.metricsPort,
+    registry: metrics.registry,
+    isLive: () => true,
+    readiness,
+  });
+  onShutdown({
+    log,
+    deadlineSeconds: config.shutdownSeconds,
+    async close() {
+      await app.close();
+      await metricsServer.close();
+      keyFile.close();
+      await jobs.close();
+      objects.close();
+    },
+  });
+  const address = await app.listen({ host: config.host, port: config.port });
+  log.info({ address, port: metricsServer.port }, 'the API listens');
+});

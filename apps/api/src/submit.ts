@@ -1,0 +1,113 @@
+import { newId } from '@glyphmill/contract/id';
+import type { Task } from '@glyphmill/contract/message';
+import type { CreateJob } from '@glyphmill/contract/request';
+import { QueueFull } from '@glyphmill/queue/errors';
+import type { JobRecord } from '@glyphmill/queue/job-record';
+import { literalAddress } from '@glyphmill/service/address-guard';
+import type { ApiKeyEntry } from '@glyphmill/service/api-key';
+import type { Dependencies } from './dependencies.ts';
+import { Problem } from './problem.ts';
+
+type S3Source = Extract<CreateJob['source'], { type: 's3' }>;
+export type Source = S3Source | { type: 'inline'; contentType: string; bytes: Buffer };
+
+/** A job to be: a validated request whose inline document has been decoded. */
+export type Submission = Omit<CreateJob, 'source'> & { source: Source };
+
+export function decodeSource(source: CreateJob['source']): Source {
+  if (source.type === 's3') return source;
+  const { type, contentType, data } = source;
+  return { type, contentType, bytes: Buffer.from(data, 'base64') };
+}
+
+/** Time that storing an inline document may take. */
+const storeTimeoutMs = 15_000;
+
+/**
+ * Checks what a schema cannot, stores an inline document, and enqueues: the job is durable when this
+ * resolves. Throws Problem, QueueFull, QueueUnavailable, or a JobFailure of the store.
+ */
+export async function submit(
+  dependencies: Dependencies,
+  caller: ApiKeyEntry,
+  submission: Submission,
+): Promise<JobRecord> {
+  const { jobs, objects, log } = dependencies;
+  checkWebhook(dependencies, submission.webhook?.url);
+  if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
+  await checkModel(dependencies, submission.model);
+  const id = newId('job');
+  const { document, inline } = await place(dependencies, id, submission.source);
+  const task: Task = {
+    document,
+    inline,
+    mode: submission.mode,
+    model: submission.model,
+    options: submission.options,
+    webhook: submission.webhook ?? null,
+    priority: submission.priority,
+    ttlSeconds: submission.ttlSeconds,
+    metadata: submission.metadata,
+  };
+  try {
+    return await jobs.submit({ id, tenant: caller.tenant, task });
+  } catch (error) {
+    // Only a refusal is certain; after any other error the job may have been accepted after all.
+    if (error instanceof QueueFull && inline !== null) {
+      objects.remove(document, { signal: AbortSignal.timeout(storeTimeoutMs) }).catch((cause: unknown) => {
+        log.warn({ err: cause, key: document.key }, 'a refused document stays in the system bucket');
+      });
+    }
+    throw error;
+  }
+}
+
+function checkWebhook({ config, guard }: Dependencies, url: string | undefined): void {
+  if (url === undefined) return;
+  const { protocol, hostname } = new URL(url);
+  if (protocol !== 'https:' && !config.webhookAllowHttp) {
+    throw new Problem('address-not-allowed', { detail: 'A webhook needs an https:// address.' });
+  }
+  const address = literalAddress(hostname);
+  if (address !== undefined && !guard.allows(address)) {
+    throw new Problem('address-not-allowed', {
+      detail: `Webhooks go to public addresses only, and ${address} is not; an operator may allow its network.`,
+    });
+  }
+}
+
+function checkSource({ config }: Dependencies, caller: ApiKeyEntry, { bucket, key }: S3Source): void {
+  // The system bucket holds every tenant's inline documents and large results.
+  const allowed =
+    bucket !== config.s3SystemBucket &&
+    (caller.buckets === undefined ||
+      caller.buckets.some((place) => place.bucket === bucket && key.startsWith(place.prefix ?? '')));
+  if (allowed) return;
+  throw new Problem('source-not-allowed', {
+    detail: `This API key may not read this object of the bucket ${bucket}.`,
+  });
+}
+
+/** While no worker has announced itself, as after scaling to zero, every name may yet be served. */
+async function checkModel({ jobs }: Dependencies, name: string): Promise<void> {
+  if (name === 'default') return;
+  const recognizers = (await jobs.models()).filter(({ role }) => role === 'recognize');
+  if (recognizers.length === 0 || recognizers.some((model) => model.name === name)) return;
+  const names = recognizers.map((model) => model.name).join(', ');
+  throw new Problem('unknown-model', { detail: `There is no model ${name}; there is: ${names}.` });
+}
+
+async function place(
+  { config, objects }: Dependencies,
+  id: string,
+  source: Source,
+): Promise<Pick<Task, 'document' | 'inline'>> {
+  if (source.type === 's3') {
+    const { bucket, key, versionId = null, ifMatch = null } = source;
+    return { document: { bucket, key, versionId, ifMatch }, inline: null };
+  }
+  const document = { bucket: config.s3SystemBucket, key: `inline/${id}`, versionId: null, ifMatch: null };
+  const { contentType, bytes } = source;
+  await objects.write(document, bytes, { contentType, signal: AbortSignal.timeout(storeTimeoutMs) });
+  return { document, inline: { contentType, sizeBytes: bytes.length } };
+}

@@ -1,0 +1,25 @@
+import { isFinal } from '@glyphmill/contract/job';
+import type { JobRecord } from '@glyphmill/queue/job-record';
+import type { JobStore } from '@glyphmill/queue/job-store';
+import type { FastifyReply } from 'fastify';
+
+/** The job as it is when it ends, or after `timeoutMs`, or when `signal` fires; undefined once it is gone. */
+export async function waitForEnd(
+  jobs: Pick<JobStore, 'get' | 'waitForEnd'>,
+  record: JobRecord,
+  options: { timeoutMs: number; signal: AbortSignal },
+): Promise<JobRecord | undefined> {
+  if (isFinal(record.status) || options.timeoutMs === 0 || options.signal.aborted) return record;
+  await jobs.waitForEnd(record.id, options);
+  return await jobs.get(record.tenant, record.id);
+}
+
+/**
+ * Fires when the caller hangs up or `closing` fires. The request's own `close` will not do: it comes when
+ * the body has been read.
+ */
+export function untilGone(reply: FastifyReply, closing: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return AbortSignal.any([gone.signal, closing]);
+}
