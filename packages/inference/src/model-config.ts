@@ -1,0 +1,276 @@
+import type { ConfigText, QueuePolicyText } from './config-text.ts';
+import { readConfigText } from './config-text.ts';
+import { ModelConfigError } from './model-config-error.ts';
+import { type Parameters, readParameters } from './model-parameters.ts';
+
+export interface QueuePolicy {
+  timeoutAction: 'reject' | 'delay';
+  /** 0: none. */
+  defaultTimeoutUs: number;
+  allowTimeoutOverride: boolean;
+  /** Items; 0: the limit of the process alone. */
+  maxQueueSize: number;
+}
+
+export interface DynamicBatching {
+  preferredBatchSizes: readonly number[];
+  maxQueueDelayUs: number;
+  /** 0: none; else 1 (first) to this many. */
+  priorityLevels: number;
+  defaultPriorityLevel: number;
+  defaultQueuePolicy: QueuePolicy;
+  priorityQueuePolicies: ReadonlyMap<number, QueuePolicy>;
+}
+
+export interface InstanceGroup {
+  kind: 'auto' | 'gpu' | 'cpu';
+  /** undefined: decided by the rule in threads.ts. Per listed GPU for kind gpu. */
+  count: number | undefined;
+  gpus: readonly number[];
+}
+
+export type VersionPolicy =
+  | { kind: 'latest'; count: number }
+  | { kind: 'all' }
+  | { kind: 'specific'; versions: readonly number[] };
+
+export interface Warmup {
+  batchSize: number;
+  /** [channels, height, width] of one item. */
+  dims: readonly number[];
+  count: number;
+}
+
+/** One model's config.pbtxt, checked and in our own words. */
+export interface ModelConfig extends Parameters {
+  name: string;
+  /** 0: the model has no batch dimension of its own choosing; items run one by one. */
+  maxBatchSize: number;
+  input: { name: string; dims: readonly number[] };
+  output: { name: string; dims: readonly number[]; labelFilename: string | undefined };
+  batching: DynamicBatching;
+  instanceGroup: InstanceGroup;
+  versionPolicy: VersionPolicy;
+  modelFilename: string;
+  warmups: readonly Warmup[];
+}
+
+const maxBatchSizeLimit = 1024;
+
+/**
+ * Parses Triton's config.pbtxt (https://github.com/triton-inference-server/common, model_config.proto),
+ * the part of it that Glyphmill offers. Throws `ModelConfigError` for anything else in the file.
+ */
+export function parseModelConfig(text: string, file: string): ModelConfig {
+  const raw = readConfigText(text, file);
+  const refuse = refuser(file);
+  if (raw.name === '') refuse('name', 'it is missing', "Set it to the name of the model's directory");
+  checkBackend(raw, refuse);
+  if (raw.max_batch_size < 0 || raw.max_batch_size > maxBatchSizeLimit)
+    refuse('max_batch_size', `${raw.max_batch_size} does not fit`, `Set it to 0 to ${maxBatchSizeLimit}`);
+  const input = readInput(raw, refuse);
+  const itemDims = raw.max_batch_size === 0 ? input.dims.slice(1) : input.dims;
+  const parameters = readParameters(file, raw.parameters, itemDims);
+  return {
+    ...parameters,
+    name: raw.name,
+    maxBatchSize: raw.max_batch_size,
+    input,
+    output: readOutput(raw, parameters, refuse),
+    batching: readBatching(raw, refuse),
+    instanceGroup: readInstanceGroup(raw, refuse),
+    versionPolicy: readVersionPolicy(raw, refuse),
+    modelFilename: plainName(raw.default_model_filename || 'model.onnx', 'default_model_filename', refuse),
+    warmups: readWarmups(raw, refuse),
+  };
+}
+
+type Refuse = (field: string, problem: string, remedy: string) => never;
+function refuser(file: string): Refuse {
+  return (field, problem, remedy) => {
+    throw new ModelConfigError({ file, field, problem, remedy });
+  };
+}
+
+function checkBackend(raw: ConfigText, refuse: Refuse): void {
+  if (raw.platform !== '' && raw.platform !== 'onnxruntime_onnx')
+    refuse('platform', `"${raw.platform}" is not run here`, 'Set platform: "onnxruntime_onnx"');
+  if (raw.backend !== '' && raw.backend !== 'onnxruntime')
+    refuse('backend', `"${raw.backend}" is not run here`, 'Set backend: "onnxruntime"');
+}
+
+function readInput(raw: ConfigText, refuse: Refuse): ModelConfig['input'] {
+  const [input, ...others] = raw.input;
+  if (!input || others.length > 0)
+    return refuse('input', `expected one, found ${raw.input.length}`, 'Name the one image input');
+  if (input.data_type !== 'TYPE_FP32')
+    refuse('input.data_type', `${input.data_type} is not fed`, 'Set TYPE_FP32');
+  if (input.format === 'FORMAT_NHWC')
+    refuse('input.format', 'FORMAT_NHWC is not packed', 'Use a model with channels first');
+  if (input.reshape)
+    refuse('input.reshape', 'Glyphmill does not support this field', 'Give the dims of the model itself');
+  const dims = raw.max_batch_size === 0 ? input.dims.slice(1) : input.dims;
+  const isImage = dims.length === 3 && dims[0] === 3 && dims.every((dim) => dim === -1 || dim > 0);
+  if (!isImage || (raw.max_batch_size === 0 && input.dims[0] !== 1))
+    refuse(
+      'input.dims',
+      `[${input.dims.join(', ')}] does not fit max_batch_size ${raw.max_batch_size}`,
+      'Give [3, height, width], with a 1 before it where max_batch_size is 0; -1 where a side is open',
+    );
+  return { name: input.name, dims: input.dims };
+}
+
+function readOutput(raw: ConfigText, parameters: Parameters, refuse: Refuse): ModelConfig['output'] {
+  const [output, ...others] = raw.output;
+  if (!output || others.length > 0)
+    return refuse('output', `expected one, found ${raw.output.length}`, 'Name the one output to read');
+  if (output.data_type !== 'TYPE_FP32')
+    refuse('output.data_type', `${output.data_type} is not read`, 'Set TYPE_FP32');
+  if (output.reshape)
+    refuse('output.reshape', 'Glyphmill does not support this field', 'Give the dims of the model itself');
+  const isReading = parameters.settings.role === 'recognize';
+  if (isReading && output.label_filename === '')
+    refuse('output.label_filename', 'it is missing', 'Name the dictionary, one character a line');
+  if (!isReading && output.label_filename !== '')
+    refuse('output.label_filename', 'a detector has no labels', 'Remove it');
+  const labelFilename = isReading
+    ? plainName(output.label_filename, 'output.label_filename', refuse)
+    : undefined;
+  return { name: output.name, dims: output.dims, labelFilename };
+}
+
+function readBatching(raw: ConfigText, refuse: Refuse): DynamicBatching {
+  const batching = raw.dynamic_batching;
+  if (batching?.preserve_ordering)
+    refuse(
+      'dynamic_batching.preserve_ordering',
+      'Glyphmill does not support this field',
+      'Remove it: each answer finds its own request',
+    );
+  const preferred = batching?.preferred_batch_size ?? [];
+  const outside = preferred.find((size) => size < 1 || size > Math.max(1, raw.max_batch_size));
+  if (outside !== undefined)
+    refuse(
+      'dynamic_batching.preferred_batch_size',
+      `${outside} does not fit`,
+      `Give sizes from 1 to max_batch_size ${raw.max_batch_size}`,
+    );
+  const levels = batching?.priority_levels ?? 0;
+  const level = batching?.default_priority_level ?? 0;
+  if (levels > 0 && (level < 1 || level > levels))
+    refuse('dynamic_batching.default_priority_level', `${level} is no level`, `Set it to 1 to ${levels}`);
+  const policies = new Map<number, QueuePolicy>();
+  for (const { key, value } of batching?.priority_queue_policy ?? []) {
+    if (key < 1 || key > levels || policies.has(key))
+      refuse(
+        'dynamic_batching.priority_queue_policy',
+        `key ${key} does not fit`,
+        `Give each level from 1 to ${levels} once at most`,
+      );
+    policies.set(key, toPolicy(value));
+  }
+  return {
+    preferredBatchSizes: [...new Set(preferred)].sort((a, b) => a - b),
+    maxQueueDelayUs: batching?.max_queue_delay_microseconds ?? 0,
+    priorityLevels: levels,
+    defaultPriorityLevel: level,
+    defaultQueuePolicy: toPolicy(batching?.default_queue_policy),
+    priorityQueuePolicies: policies,
+  };
+}
+
+function toPolicy(policy: QueuePolicyText | null | undefined): QueuePolicy {
+  return {
+    timeoutAction: policy?.timeout_action === 'DELAY' ? 'delay' : 'reject',
+    defaultTimeoutUs: policy?.default_timeout_microseconds ?? 0,
+    allowTimeoutOverride: policy?.allow_timeout_override ?? false,
+    maxQueueSize: policy?.max_queue_size ?? 0,
+  };
+}
+
+function readInstanceGroup(raw: ConfigText, refuse: Refuse): InstanceGroup {
+  const [group, ...others] = raw.instance_group;
+  if (others.length > 0)
+    refuse(
+      'instance_group',
+      `expected one at most, found ${raw.instance_group.length}`,
+      'Merge them into one group',
+    );
+  const kind = readKind(group?.kind ?? 'KIND_AUTO', raw, refuse);
+  const count = group?.count ?? 0;
+  if (count < 0 || count > 256)
+    refuse('instance_group.count', `${count} does not fit`, 'Set it to 1 to 256, or leave it out');
+  const gpus = group?.gpus ?? [];
+  if (kind === 'cpu' && gpus.length > 0)
+    refuse('instance_group.gpus', 'kind is KIND_CPU', 'Remove gpus, or set KIND_GPU');
+  const wrong = gpus.find((gpu, i) => gpu < 0 || gpu > 255 || gpus.indexOf(gpu) !== i);
+  if (wrong !== undefined)
+    refuse('instance_group.gpus', `${wrong} does not fit`, 'Give each GPU index, from 0 on, once');
+  return { kind, count: count === 0 ? undefined : count, gpus };
+}
+
+function readKind(kind: string, raw: ConfigText, refuse: Refuse): InstanceGroup['kind'] {
+  const accelerators = raw.optimization?.execution_accelerators;
+  const [onCpu] = accelerators?.cpu_execution_accelerator ?? [];
+  const field = 'optimization.execution_accelerators';
+  if (onCpu) refuse(`${field}.cpu_execution_accelerator`, `"${onCpu.name}" is not offered`, 'Remove it');
+  const onGpu = accelerators?.gpu_execution_accelerator ?? [];
+  for (const { name, parameters } of onGpu) {
+    if (name !== 'cuda')
+      refuse(
+        `${field}.gpu_execution_accelerator.name`,
+        `"${name}" is not offered`,
+        'Use "cuda", or remove it',
+      );
+    const [parameter] = parameters;
+    if (parameter)
+      refuse(
+        `${field}.gpu_execution_accelerator.parameters.${parameter.key}`,
+        'it cannot be set through the Node binding',
+        'Remove it',
+      );
+  }
+  if (kind === 'KIND_MODEL')
+    refuse('instance_group.kind', 'KIND_MODEL is not offered', 'Use KIND_AUTO, KIND_GPU or KIND_CPU');
+  if (onGpu.length > 0 && kind === 'KIND_CPU')
+    refuse('instance_group.kind', 'KIND_CPU contradicts the cuda accelerator', 'Remove one of them');
+  if (onGpu.length > 0 || kind === 'KIND_GPU') return 'gpu';
+  return kind === 'KIND_CPU' ? 'cpu' : 'auto';
+}
+
+function readVersionPolicy(raw: ConfigText, refuse: Refuse): VersionPolicy {
+  const policy = raw.version_policy;
+  if (policy?.all) return { kind: 'all' };
+  if (policy?.specific) {
+    const { versions } = policy.specific;
+    if (versions.length === 0 || versions.some((version) => version < 1))
+      refuse(
+        'version_policy.specific.versions',
+        'expected version numbers from 1 on',
+        'Name the versions to serve',
+      );
+    return { kind: 'specific', versions };
+  }
+  return { kind: 'latest', count: Math.max(1, policy?.latest?.num_versions ?? 1) };
+}
+
+function readWarmups(raw: ConfigText, refuse: Refuse): Warmup[] {
+  return raw.model_warmup.map((warmup) => {
+    const [input] = warmup.inputs;
+    const dims = input?.value?.dims ?? [];
+    if (warmup.inputs.length !== 1 || dims.length !== 3 || dims.some((dim) => dim < 1))
+      refuse(
+        'model_warmup.inputs',
+        `warm-up "${warmup.name}" has no whole shape`,
+        'Give the one input with dims [3, height, width]',
+      );
+    return { batchSize: Math.max(1, warmup.batch_size), dims, count: Math.max(1, warmup.count) };
+  });
+}
+
+/** File names from a config stay inside the model's directory. */
+function plainName(name: string, field: string, refuse: Refuse): string {
+  if (/[/\\]/.test(name) || name.startsWith('.'))
+    refuse(field, `"${name}" is not a plain file name`, 'Name a file of the model, without a path');
+  return name;
+}

@@ -1,0 +1,119 @@
+import { argmaxSteps, decodeCtc, loadDictionary } from '@glyphmill/core/ctc';
+import { type LineNormalization, packLines } from '@glyphmill/core/recognition';
+import { type Reading, readingOf, restoreSpaces } from '@glyphmill/core/spacing';
+import type { InferenceSession } from 'onnxruntime-node';
+import type { ImageBytes } from './instance-messages.ts';
+import type { ModelConfig } from './model-config.ts';
+import { ModelConfigError } from './model-config-error.ts';
+import { ModelError } from './model-error.ts';
+import type { RecognizeSettings } from './model-parameters.ts';
+import { type Runner, stopwatch } from './runner.ts';
+import { infer } from './session.ts';
+
+interface Recognizer {
+  session: InferenceSession;
+  config: ModelConfig;
+  settings: RecognizeSettings;
+  dictionary: readonly string[];
+  /** Ascending; a micro-batch is padded with blank rows to the next of them. Empty: never padded. */
+  batchSizes: readonly number[];
+}
+
+/**
+ * Lines of one width bucket → their readings. Warm when it resolves: on a GPU a new shape costs hundreds of
+ * milliseconds, so there few batch sizes are used and every one is run at every width of the ladder.
+ * `labelText` is the dictionary file. Throws `ModelConfigError` where it does not fit the model's classes.
+ */
+export async function openRecognizer(options: {
+  session: InferenceSession;
+  config: ModelConfig;
+  settings: RecognizeSettings;
+  provider: 'cpu' | 'cuda';
+  labelText: string;
+  labelPath: string;
+}): Promise<Runner> {
+  const { session, config, settings, provider, labelText, labelPath } = options;
+  const [narrowest = 64] = settings.widthLadder;
+  const first = await inferLines(options, new Float32Array(3 * settings.height * narrowest), 1, narrowest);
+  const dictionary = fittingDictionary(labelText, labelPath, first.classes);
+  const most = Math.max(1, config.maxBatchSize);
+  const sizes = [...new Set([...config.batching.preferredBatchSizes, most])].sort((a, b) => a - b);
+  const recognizer = { session, config, settings, dictionary, batchSizes: provider === 'cuda' ? sizes : [] };
+  await warmUp(recognizer);
+  return { labels: dictionary.length, run: (lines, width) => recognize(recognizer, lines, width) };
+}
+
+async function warmUp(recognizer: Recognizer): Promise<void> {
+  const { config, settings, batchSizes } = recognizer;
+  const shapes = settings.widthLadder.flatMap((width) =>
+    batchSizes.map((batchSize) => ({ width, batchSize, count: 1 })),
+  );
+  for (const { batchSize, dims, count } of config.warmups)
+    shapes.push({ width: dims[2] ?? settings.height, batchSize, count });
+  for (const { width, batchSize, count } of shapes)
+    for (let i = 0; i < count; i++)
+      await inferLines(
+        recognizer,
+        new Float32Array(batchSize * 3 * settings.height * width),
+        batchSize,
+        width,
+      );
+}
+
+async function recognize(recognizer: Recognizer, lines: readonly ImageBytes[], width: number) {
+  const { config, settings, dictionary, batchSizes } = recognizer;
+  const seconds = { packSeconds: 0, inferSeconds: 0, postSeconds: 0 };
+  const lap = stopwatch();
+  const outputs: Reading[] = [];
+  const most = Math.max(1, Math.floor(config.maxBatchPixels / (settings.height * width)));
+  for (let start = 0; start < lines.length; start += most) {
+    const part = lines.slice(start, start + most);
+    const rows = Math.min(most, batchSizes.find((size) => size >= part.length) ?? part.length);
+    const tensor = packLines(part, width, { rows, normalization: normalization(settings) });
+    lap((s) => (seconds.packSeconds += s));
+    const { data, steps, classes } = await inferLines(recognizer, tensor, rows, width);
+    lap((s) => (seconds.inferSeconds += s));
+    const { indices, scores } = argmaxSteps(
+      data.subarray(0, part.length * steps * classes),
+      part.length,
+      steps,
+      classes,
+    );
+    for (const [row, line] of part.entries()) {
+      const { characters } = decodeCtc(indices, scores, { offset: row * steps, steps }, dictionary);
+      outputs.push(readingOf(restoreSpaces(characters, line, steps, width)));
+    }
+    lap((s) => (seconds.postSeconds += s));
+  }
+  return { outputs, seconds };
+}
+
+function normalization({ colorOrder, mean, std }: RecognizeSettings): LineNormalization {
+  return { order: colorOrder === 'BGR' ? 'bgr' : 'rgb', mean: mean * 255, deviation: std * 255 };
+}
+
+async function inferLines(
+  { session, config, settings }: Pick<Recognizer, 'session' | 'config' | 'settings'>,
+  tensor: Float32Array,
+  rows: number,
+  width: number,
+): Promise<{ data: Float32Array; steps: number; classes: number }> {
+  const { data, dims } = await infer(session, config, tensor, [rows, 3, settings.height, width]);
+  const [n, steps, classes] = dims;
+  if (dims.length === 3 && n === rows && steps !== undefined && classes !== undefined)
+    return { data, steps, classes };
+  throw new ModelError(
+    'bad-output',
+    `${config.name}: expected [${rows}, steps, classes], got [${dims.join(', ')}]`,
+  );
+}
+
+function fittingDictionary(text: string, file: string, classes: number): string[] {
+  try {
+    return loadDictionary(text, classes);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    const remedy = 'Use the dictionary that the model was trained with';
+    throw new ModelConfigError({ file, field: 'output.label_filename', problem, remedy }, { cause: error });
+  }
+}

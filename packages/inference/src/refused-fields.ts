@@ -1,0 +1,35 @@
+/**
+ * Fields that Triton knows and Glyphmill does not offer, with what to do instead. Ignoring one silently
+ * would run a model otherwise than its config says.
+ */
+export const refusedFields: ReadonlyMap<string, string> = new Map([
+  ['runtime', 'Remove it: models run in ONNX Runtime'],
+  ['cc_model_filenames', 'Use default_model_filename: one file serves CPU and GPU'],
+  ['metric_tags', 'Remove it: metrics are labelled with model and version'],
+  ['sequence_batching', 'Remove it: lines are independent of each other, use dynamic_batching'],
+  ['ensemble_scheduling', 'Remove it: detection and recognition are two models with a role each'],
+  ['model_operations', 'Remove it: custom operator libraries are not loaded'],
+  ['model_transaction_policy', 'Remove it: one request has one answer'],
+  ['model_repository_agents', 'Remove it: put the ready model files into the repository'],
+  ['response_cache', 'Remove it: results are kept by job'],
+  ['model_metrics', 'Remove it: histogram buckets are set by the service'],
+  ['batch_input', 'Remove it: inputs are images'],
+  ['batch_output', 'Remove it: outputs are read per item'],
+  ['is_shape_tensor', 'Remove it: it is a field of TensorRT models only'],
+  ['is_non_linear_format_io', 'Remove it: it is a field of TensorRT models only'],
+  ['allow_ragged_batch', 'Remove it: items of one micro-batch share their shape'],
+  ['optional', 'Remove it: the one input is always sent'],
+  ['rate_limiter', 'Remove it: set instance_group.count'],
+  ['secondary_devices', 'Remove it: name the GPU in gpus'],
+  ['profile', 'Remove it: it is a field of TensorRT models only'],
+  ['passive', 'Remove the whole instance group instead'],
+  ['host_policy', 'Remove it: pin the process with the tools of its host'],
+  ['graph', 'Remove it: graphs are always fully optimised'],
+  ['priority', 'Remove it: use dynamic_batching.priority_levels'],
+  ['cuda', 'Remove it: CUDA graphs and streams cannot be set through the Node binding'],
+  ['input_pinned_memory', 'Remove it: the Node binding has no pinned memory'],
+  ['output_pinned_memory', 'Remove it: the Node binding has no pinned memory'],
+  ['gather_kernel_buffer_threshold', 'Remove it: the Node binding has no gather kernel'],
+  ['eager_batching', 'Remove it: tensors are packed in the instance'],
+  ['input_data_file', 'Use zero_data or random_data: warming up needs shapes only'],
+]);
