@@ -12,6 +12,7 @@ export const failureCodeSchema = z.enum([
   'source-changed',
   'source-unavailable',
   'source-timeout',
+  'empty-document',
   'unsupported-document',
   'corrupt-document',
   'image-too-large',

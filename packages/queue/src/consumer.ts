@@ -11,7 +11,7 @@ import {
   release,
   reportProgress,
 } from './attempt.ts';
-import { connectConsumer, type OnConnectionError, ready } from './connection.ts';
+import { connectConsumer, ready } from './connection.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
 import { checkRedisPolicy } from './redis-policy.ts';

@@ -1,0 +1,19 @@
+import type { AttemptReport } from '@glyphmill/queue/consumer';
+import type { Logger } from '@glyphmill/service/logger';
+
+/** One line per attempt, at its end. */
+export function logAttempt(log: Logger, report: AttemptReport): void {
+  const { attempt, ended, failure, error, commit } = report;
+  const fields = {
+    jobId: attempt.jobId,
+    tenant: attempt.tenant,
+    attempt: attempt.number,
+    outcome: ended,
+    durationMs: Math.round(report.durationMs),
+    ...(failure === undefined ? {} : { code: failure.code, phase: failure.phase, reason: failure.message }),
+  };
+  // What a document or its place is to blame for is the submitter's to know; anything else is ours.
+  if (failure?.code === 'internal') log.error({ ...fields, err: error }, 'attempt ended');
+  else if (ended === 'void') log.warn({ ...fields, state: commit }, 'attempt ended');
+  else log.info(fields, 'attempt ended');
+}

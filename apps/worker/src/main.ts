@@ -1,0 +1,127 @@
+import { openEngine } from '@glyphmill/engine/engine';
+import { importDefaultModels } from '@glyphmill/inference/default-models';
+import { openModels } from '@glyphmill/inference/models';
+import { type AttemptReport, startConsumer } from '@glyphmill/queue/consumer';
+import { checkReadiness } from '@glyphmill/service/health';
+import { createLogger } from '@glyphmill/service/logger';
+import { startMetricsServer } from '@glyphmill/service/metrics-server';
+import { runMain } from '@glyphmill/service/run-main';
+import { onShutdown } from '@glyphmill/service/shutdown';
+import { openObjectStore } from '@glyphmill/storage/object-store';
+import { logAttempt } from './attempt-log.ts';
+import { readWorkerConfig, type WorkerConfig } from './config.ts';
+import { createWorkerMetrics } from './metrics.ts';
+import { createPipeline } from './pipeline.ts';
+import { createProgressWatch } from './progress-watch.ts';
+import { checkModels } from './readiness.ts';
+
+/** Documents fetched ahead of the decoding children. */
+const fetchedAhead = 2;
+/** Kept back from the time to shut down, for closing what is open once the jobs are handed back. */
+const closingMs = 5000;
+const removeTimeoutMs = 10_000;
+
+const log = createLogger({ service: 'worker', level: process.env.LOG_LEVEL ?? 'info' });
+await runMain(log, () => start(readWorkerConfig(process.env)));
+
+async function start(config: WorkerConfig): Promise<void> {
+  log.level = config.logLevel;
+  const store = openObjectStore({
+    endpoint: config.s3Endpoint,
+    region: config.s3Region,
+    accessKeyId: config.s3AccessKeyId,
+    secretAccessKey: config.s3SecretAccessKey,
+    forcePathStyle: config.s3ForcePathStyle,
+  });
+  await importDefaultModels(config.modelRepository);
+  const watch = createProgressWatch();
+  const models = await openModels({
+    repository: config.modelRepository,
+    names: {
+      ...(config.detectModel === undefined ? {} : { detect: config.detectModel }),
+      ...(config.recognizeModel === undefined ? {} : { recognize: config.recognizeModel }),
+    },
+    provider: config.provider,
+    onBatch: (event) => {
+      watch.progressed();
+      metrics.onBatch(event);
+    },
+    log,
+  });
+  const engine = openEngine({
+    models,
+    decoders: config.decoders,
+    decodeDeadlineMs: config.decodeTimeoutSeconds * 1000,
+    maxPagePixels: config.maxPageMegapixels * 1e6,
+    maxPages: config.maxPages,
+  });
+  const metrics = createWorkerMetrics({
+    documentsInFlight: () => watch.inHand,
+    bytesInFlight: () => engine.bytesInFlight,
+    linesWaiting: () => models.waiting(),
+    instances: () => models.states(),
+    models: () => models.info(),
+  });
+  const pipeline = createPipeline({
+    engine,
+    store,
+    systemBucket: config.s3SystemBucket,
+    documentsInMemory: config.decoders + fetchedAhead,
+    maxDocumentBytes: config.maxDocumentBytes,
+    fetchTimeoutMs: config.fetchTimeoutSeconds * 1000,
+    jobTimeoutMs: config.jobTimeoutSeconds * 1000,
+    onStages: metrics.onStages,
+  });
+  const consumer = await startConsumer({
+    address: { url: config.redisUrl, shard: config.redisShard },
+    concurrency: config.documentsInFlight,
+    handler: watch.around(pipeline),
+    models: () => models.info(),
+    onAttempt: (report) => {
+      metrics.onAttempt(report);
+      logAttempt(log, report);
+      void removeInline(report);
+    },
+    onWarning: (message, error) => log.warn(error === undefined ? {} : { err: error }, message),
+  });
+  const server = await startMetricsServer({
+    host: config.metricsHost,
+    port: config.metricsPort,
+    registry: metrics.registry,
+    isLive: watch.isLive,
+    readiness: () =>
+      checkReadiness({
+        redis: async () => {
+          await consumer.ping();
+          return { ok: true, detail: 'answers' };
+        },
+        models: async () => checkModels(models),
+      }),
+  });
+  log.info({ port: server.port, pid: process.pid }, 'ready for jobs');
+
+  onShutdown({
+    log,
+    deadlineSeconds: config.shutdownSeconds,
+    close: async () => {
+      await consumer.close(Math.max(0, config.shutdownSeconds * 1000 - closingMs));
+      engine.close();
+      await models.close();
+      await server.close();
+      store.close();
+    },
+  });
+
+  /** A document that came with the request is of no more use once it is read. */
+  async function removeInline({ attempt, ended }: AttemptReport): Promise<void> {
+    if (ended !== 'succeeded' || attempt.task.inline === null) return;
+    try {
+      await store.remove(attempt.task.document, { signal: AbortSignal.timeout(removeTimeoutMs) });
+    } catch (error) {
+      log.warn(
+        { err: error, jobId: attempt.jobId },
+        'an inline document was not removed; the bucket’s lifecycle rule will',
+      );
+    }
+  }
+}

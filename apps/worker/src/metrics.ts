@@ -1,0 +1,136 @@
+import type { BatchEvent } from '@glyphmill/inference/models';
+import type { AttemptReport } from '@glyphmill/queue/consumer';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { StageTimes } from './pipeline.ts';
+
+export interface WorkerMetrics {
+  registry: Registry;
+  onBatch(event: BatchEvent): void;
+  onAttempt(report: AttemptReport): void;
+  onStages(stages: StageTimes): void;
+}
+
+/** What is read anew at every scrape. */
+export interface WorkerState {
+  documentsInFlight(): number;
+  bytesInFlight(): number;
+  linesWaiting(): number;
+  instances(): readonly { model: string; provider: string; state: string }[];
+  models(): readonly { name: string; version: string; sha256: string; provider: string }[];
+}
+
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const sizeBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const fillBuckets = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1];
+
+export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const histogram = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    buckets = secondsBuckets,
+  ) => new Histogram({ name, help, labelNames, buckets, registers });
+
+  const stage = histogram(
+    'ocr_stage_duration_seconds',
+    'Time per stage; infer and its parts per micro-batch, the others per document.',
+    ['stage'],
+  );
+  const job = histogram('ocr_attempt_duration_seconds', 'Time from the claim of a job to its commit.', [
+    'outcome',
+  ]);
+  const batchSize = histogram('ocr_batch_size', 'Items per micro-batch.', ['model'], sizeBuckets);
+  const batchFill = histogram(
+    'ocr_batch_fill_ratio',
+    'Size of a micro-batch ÷ max_batch_size.',
+    ['model'],
+    fillBuckets,
+  );
+  const queueDelay = histogram('ocr_batch_queue_delay_seconds', 'Time an item waited for its micro-batch.', [
+    'model',
+  ]);
+  const batches = new Counter({
+    name: 'ocr_batches_total',
+    help: 'Micro-batches run, by what made them go.',
+    labelNames: ['model', 'trigger'],
+    registers,
+  });
+  const items = new Counter({
+    name: 'ocr_items_total',
+    help: 'Items of micro-batches, by how the micro-batch ended.',
+    labelNames: ['model', 'outcome'],
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'ocr_attempts_total',
+    help: 'Attempts at jobs, by how they ended and the failure’s code.',
+    labelNames: ['outcome', 'code'],
+    registers,
+  });
+  gauges(state, registers);
+
+  return {
+    registry,
+    onBatch(event) {
+      const { model, trigger, outcome, size, fill } = event;
+      batchSize.observe({ model }, size);
+      batchFill.observe({ model }, fill);
+      batches.inc({ model, trigger });
+      items.inc({ model, outcome }, size);
+      for (const seconds of event.queueDelaySeconds) queueDelay.observe({ model }, seconds);
+      if (outcome !== 'done') return;
+      stage.observe({ stage: 'pack' }, event.packSeconds);
+      stage.observe({ stage: 'infer' }, event.inferSeconds);
+      stage.observe({ stage: 'post' }, event.postSeconds);
+    },
+    onAttempt({ ended, failure, durationMs }) {
+      attempts.inc({ outcome: ended, code: failure?.code ?? '' });
+      job.observe({ outcome: ended }, durationMs / 1000);
+    },
+    onStages(stages) {
+      for (const [name, ms] of Object.entries(stages))
+        stage.observe({ stage: name.replace(/Ms$/, '') }, ms / 1000);
+    },
+  };
+}
+
+function gauges(state: WorkerState, registers: Registry[]): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('ocr_documents_in_flight', 'Jobs this worker holds.', () => state.documentsInFlight());
+  gauge('ocr_line_bytes_in_flight', 'Bytes of line crops that wait for a micro-batch or are in one.', () =>
+    state.bytesInFlight(),
+  );
+  gauge('ocr_items_waiting', 'Items that wait for a micro-batch.', () => state.linesWaiting());
+  new Gauge({
+    name: 'ocr_inference_instances',
+    help: 'Instances by state.',
+    labelNames: ['model', 'provider', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { model, provider, state: now } of state.instances())
+        this.inc({ model, provider, state: now });
+    },
+  });
+  new Gauge({
+    name: 'ocr_model_info',
+    help: 'The models served; always 1.',
+    labelNames: ['model', 'version', 'sha256', 'provider'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, ...labels } of state.models()) this.set({ model: name, ...labels }, 1);
+    },
+  });
+}

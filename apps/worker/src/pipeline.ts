@@ -1,0 +1,110 @@
+import { type Failure, JobFailure } from '@glyphmill/contract/failure';
+import type { Timings } from '@glyphmill/contract/job';
+import type { Task } from '@glyphmill/contract/message';
+import type { Result } from '@glyphmill/contract/result';
+import { Budget } from '@glyphmill/engine/budget';
+import type { Engine } from '@glyphmill/engine/engine';
+import type { Attempt, KeptResult, Outcome } from '@glyphmill/queue/attempt';
+import type { Handler } from '@glyphmill/queue/consumer';
+import type { ObjectStore } from '@glyphmill/storage/object-store';
+
+export interface PipelineOptions {
+  engine: Engine;
+  store: ObjectStore;
+  systemBucket: string;
+  /** Documents whose bytes may be in memory at once: those being fetched and those being decoded. */
+  documentsInMemory: number;
+  maxDocumentBytes: number;
+  fetchTimeoutMs: number;
+  jobTimeoutMs: number;
+  onStages: (stages: StageTimes) => void;
+}
+
+export type StageTimes = Pick<Timings, 'fetchMs' | 'decodeMs' | 'detectMs' | 'recognizeMs'>;
+
+type Context = Parameters<Handler>[1];
+type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
+
+/** Results above this go to S3: Redis holds many, and should hold them small. */
+const maxInlineResultBytes = 256_000;
+const writeTimeoutMs = 30_000;
+
+/** The path of a job through the worker: fetch → decode → detect → batch → infer → read → assemble → keep. */
+export function createPipeline(options: PipelineOptions): Handler {
+  const { engine, store } = options;
+  const inMemory = new Budget(options.documentsInMemory);
+
+  return async (attempt, { signal: shutdown, progress }) => {
+    const limit = startTimeLimit(options.jobTimeoutMs);
+    try {
+      return await read(attempt, { signal: AbortSignal.any([shutdown, limit.signal]), progress });
+    } finally {
+      limit.clear();
+    }
+  };
+
+  async function read(
+    { jobId, task, createdAtMs }: Attempt,
+    { signal, progress }: Context,
+  ): Promise<Succeeded> {
+    const begunMs = Date.now();
+    const { document, fetchMs } = await fetchAndScan(task, { signal, progress });
+    const result = await document.result(jobId);
+    const kept = await keep(result, jobId);
+    const stages = { fetchMs, ...stageTimes(result) };
+    options.onStages(stages);
+    const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
+    const { warnings, usage } = result;
+    return { status: 'succeeded', result: kept, warnings, usage, timings };
+  }
+
+  /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
+  async function fetchAndScan(task: Task, { signal, progress }: Context) {
+    const leave = await inMemory.take(1, signal);
+    try {
+      const fetchSignal = AbortSignal.any([signal, AbortSignal.timeout(options.fetchTimeoutMs)]);
+      const begunMs = performance.now();
+      const { bytes } = await store.read(task.document, {
+        maxBytes: options.maxDocumentBytes,
+        signal: fetchSignal,
+      });
+      const fetchMs = Math.round(performance.now() - begunMs);
+      const { mode, options: asked } = task;
+      return {
+        document: await engine.scan(bytes, { mode, options: asked, signal, onProgress: progress }),
+        fetchMs,
+      };
+    } finally {
+      leave();
+    }
+  }
+
+  /** The key is the job's, so that a second attempt writes over what a first one left. */
+  async function keep(result: Result, jobId: string): Promise<KeptResult> {
+    const json = JSON.stringify(result);
+    if (json.length <= maxInlineResultBytes) return { kind: 'inline', json };
+    const place = { bucket: options.systemBucket, key: `results/${jobId}.json` };
+    const contentType = 'application/json';
+    await store.write(place, Buffer.from(json), { contentType, signal: AbortSignal.timeout(writeTimeoutMs) });
+    return { kind: 'object', ...place };
+  }
+}
+
+/** Its signal fires with the failure that running out of time means. */
+function startTimeLimit(limitMs: number): { signal: AbortSignal; clear: () => void } {
+  const controller = new AbortController();
+  const failure: Failure = {
+    code: 'timeout',
+    message: `The job took longer than ${limitMs / 1000} s; split the document or raise JOB_TIMEOUT_SECONDS.`,
+    retryable: false,
+    phase: 'recognize',
+  };
+  const timer = setTimeout(() => controller.abort(new JobFailure(failure)), limitMs);
+  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+}
+
+function stageTimes({ pages }: Result): Omit<StageTimes, 'fetchMs'> {
+  const sum = (stage: 'decodeMs' | 'detectMs' | 'recognizeMs') =>
+    Math.round(pages.reduce((total, { timings }) => total + timings[stage], 0));
+  return { decodeMs: sum('decodeMs'), detectMs: sum('detectMs'), recognizeMs: sum('recognizeMs') };
+}

@@ -1,0 +1,26 @@
+import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
+import { ModelError } from '@glyphmill/inference/model-error';
+
+/** Runs a step at one page; what a model threw becomes the failure it means for the job. */
+export async function atPage<T>(
+  page: number,
+  phase: 'detect' | 'recognize',
+  step: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    const code: FailureCode = error.permanent ? 'model-error' : 'model-unavailable';
+    throw new JobFailure(
+      {
+        code,
+        message: `Page ${page} could not be read: ${error.message}`,
+        retryable: !error.permanent,
+        phase,
+        page,
+      },
+      { cause: error },
+    );
+  }
+}

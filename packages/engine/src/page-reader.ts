@@ -1,0 +1,112 @@
+import type { Page } from '@glyphmill/contract/result';
+import { assemblePage } from '@glyphmill/core/assemble';
+import type { Quad } from '@glyphmill/core/geometry';
+import type { LineCrop } from '@glyphmill/core/rectify';
+import { scaleRegions } from '@glyphmill/core/regions';
+import type { Models } from '@glyphmill/inference/models';
+import type { Budget } from './budget.ts';
+import type { Decoder } from './decoder.ts';
+import { atPage } from './failure.ts';
+import type { Scan } from './scan.ts';
+
+export interface PageReader {
+  /** Decodes a page, finds its lines and cuts them out: all that needs the decoding child. */
+  findLines(number: number, context: { decoder: Decoder; scan: Scan }): Promise<FoundLines>;
+  /** Reads the lines in micro-batches shared with other documents. */
+  readLines(found: FoundLines, scan: Scan): Promise<Page>;
+}
+
+export interface FoundLines {
+  page: { number: number; width: number; height: number; rotation: number };
+  lines: { quad: Quad; crop: LineCrop }[];
+  timings: { decodeMs: number; detectMs: number };
+  /** Gives back the lines' share of the bytes in flight. */
+  release: () => void;
+}
+
+export function createPageReader({ models, inFlight }: { models: Models; inFlight: Budget }): PageReader {
+  const size = models.lineSize;
+  return {
+    async findLines(number, { decoder, scan }) {
+      const { signal, request } = scan;
+      const clock = stopwatch();
+      const decoded = await decoder.page({ number, maxSideLength: request.options.maxSideLength }, signal);
+      const { detectorInput, width, height, rotation } = decoded;
+      const page = { number, width, height, rotation };
+      const decodeMs = clock();
+
+      if (request.mode === 'line') {
+        const { crops } = await decoder.whole(size, signal);
+        const release = await inFlight.take(bytesOf(crops), signal);
+        const lines = crops.map((crop) => ({ quad: wholePage(page), crop }));
+        return { page, lines, release, timings: { decodeMs: decodeMs + clock(), detectMs: 0 } };
+      }
+
+      const { regions, served } = await atPage(number, 'detect', () =>
+        models.detect(detectorInput, { signal }),
+      );
+      scan.note(served);
+      const scaled = scaleRegions(regions, width / detectorInput.width, height / detectorInput.height, page);
+      const detectMs = clock();
+
+      const quads = scaled.map(({ quad }) => quad);
+      const { crops } = await decoder.crop({ quads, ...size }, signal);
+      const lines = crops.flatMap((crop, index) => {
+        const quad = quads[index];
+        return quad === undefined ? [] : [{ quad, crop }];
+      });
+      const cropMs = clock();
+      const release = await inFlight.take(bytesOf(crops), signal);
+      return { page, lines, release, timings: { decodeMs: decodeMs + cropMs, detectMs } };
+    },
+
+    async readLines({ page, lines, timings, release }, scan) {
+      const { signal, request } = scan;
+      const clock = stopwatch();
+      try {
+        const read = lines.map(async ({ quad, crop }) => {
+          const { reading, served } = await models.recognize(crop, { signal });
+          scan.note(served);
+          return { quad, reading };
+        });
+        const readings = await atPage(page.number, 'recognize', () => Promise.all(read));
+        const pageTimings = rounded({ ...timings, recognizeMs: clock() });
+        const assembled = assemblePage({ ...page, lines: readings, timings: pageTimings }, request.options);
+        if (assembled.dropped > 0) {
+          scan.warnings.push({
+            code: 'lines-below-min-confidence',
+            message: `${assembled.dropped} lines were read with less than the confidence asked for and left out.`,
+            page: page.number,
+          });
+        }
+        return assembled.page;
+      } finally {
+        release();
+      }
+    },
+  };
+}
+
+/** Milliseconds since the last call, or since it was made. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const since = last;
+    last = performance.now();
+    return last - since;
+  };
+}
+
+function bytesOf(crops: readonly LineCrop[]): number {
+  return crops.reduce((sum, { data }) => sum + data.length, 0);
+}
+
+function wholePage({ width, height }: { width: number; height: number }): Quad {
+  return [0, 0, width, 0, width, height, 0, height];
+}
+
+function rounded(timings: Page['timings']): Page['timings'] {
+  const { decodeMs, detectMs, recognizeMs } = timings;
+  const tenths = (value: number) => Math.round(value * 10) / 10;
+  return { decodeMs: tenths(decodeMs), detectMs: tenths(detectMs), recognizeMs: tenths(recognizeMs) };
+}

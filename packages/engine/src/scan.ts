@@ -1,0 +1,70 @@
+import type { Warning } from '@glyphmill/contract/job';
+import type { Mode, Options } from '@glyphmill/contract/request';
+import type { Page, ServedModel } from '@glyphmill/contract/result';
+
+export interface ReadRequest {
+  mode: Mode;
+  options: Options;
+  signal: AbortSignal;
+  onProgress?: (progress: { pagesTotal: number; pagesDone: number }) => void;
+}
+
+/** One document on its way: its pages as they are read, and what there is to say of them. */
+export class Scan {
+  readonly request: ReadRequest;
+  /** Fires with the caller's signal, or when one page has failed: the others then stop too. */
+  readonly signal: AbortSignal;
+  readonly warnings: Warning[] = [];
+  readonly #own = new AbortController();
+  readonly #pages: Promise<Page>[] = [];
+  readonly #served = new Map<string, ServedModel>();
+  #pagesTotal = 0;
+  #pagesDone = 0;
+
+  constructor(request: ReadRequest) {
+    this.request = request;
+    this.signal = AbortSignal.any([request.signal, this.#own.signal]);
+  }
+
+  begin(pagesTotal: number): void {
+    this.#pagesTotal = pagesTotal;
+    this.#report();
+  }
+
+  /** Adds a page whose lines are being read. */
+  add(page: Promise<Page>): void {
+    this.#pages.push(page);
+    page.then(
+      () => {
+        this.#pagesDone += 1;
+        this.#report();
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** Stops everything that is under way for this document; the first reason counts. */
+  fail(error: unknown): void {
+    this.#own.abort(error);
+  }
+
+  note(model: ServedModel): void {
+    this.#served.set(`${model.role}/${model.name}/${model.version}/${model.provider}`, model);
+  }
+
+  /** The models that took part, in the order of their first use. */
+  get served(): ServedModel[] {
+    return [...this.#served.values()];
+  }
+
+  /** Resolves to all pages once they are read and nothing is under way; throws the first reason to stop. */
+  async pages(): Promise<Page[]> {
+    const settled = await Promise.allSettled(this.#pages);
+    this.signal.throwIfAborted();
+    return settled.flatMap((page) => (page.status === 'fulfilled' ? [page.value] : []));
+  }
+
+  #report(): void {
+    this.request.onProgress?.({ pagesTotal: this.#pagesTotal, pagesDone: this.#pagesDone });
+  }
+}
