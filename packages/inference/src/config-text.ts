@@ -129,30 +129,19 @@ function modelConfigType(): Type {
 }
 
 function syntaxError(file: string, error: unknown): ModelConfigError {
-  const message = error instanceof Error ? error.message : String(error);
-  const unknown = /unknown field '(?<name>[^']*)' \(line (?<line>\d+)\)/.exec(message)?.groups;
+  const message = (error instanceof Error ? error.message : String(error)).replace(/^\.?glyphmill\./, '');
+  const unknown = /^(?<type>\w+): unknown field '(?<name>[^']*)' \(line (?<line>\d+)\)/.exec(message)?.groups;
   if (!unknown) {
-    const field = /^\.?(?<path>[\w.]+):/
-      .exec(message)
-      ?.groups?.path?.replace(/^glyphmill\.ModelConfig\.?/, '');
-    return new ModelConfigError(
-      {
-        file,
-        field: field || 'syntax',
-        problem: message,
-        remedy: "Write the file in protobuf text format, as Triton's config.pbtxt",
-      },
-      { cause: error },
-    );
+    const field = /^(?:ModelConfig\.)?(?<path>[\w.]+):/.exec(message)?.groups?.path ?? 'syntax';
+    const remedy = "Write the file in protobuf text format, as Triton's config.pbtxt";
+    return new ModelConfigError({ file, field, problem: message, remedy }, { cause: error });
   }
-  const { name = '', line } = unknown;
+  const { type, name = '', line } = unknown;
   const reason = refusedFields.get(name);
   return new ModelConfigError({
     file,
     field: name,
-    problem: reason
-      ? `line ${line}: Glyphmill does not support this field`
-      : `line ${line}: there is no such field`,
+    problem: `line ${line}: ${reason ? 'Glyphmill does not support this field' : 'there is no such field'} in ${type}`,
     remedy: reason ?? 'Check the spelling, or remove the field',
   });
 }

@@ -1,0 +1,162 @@
+/**
+ * Tiny recognisers, written as ONNX by hand (field numbers: onnx.proto), for what real weights never do: turn a
+ * line into NaN, hang on one, or have a fixed batch size. Input x [N, 3, 8, W] → y [N, W, 4]; every step reads "a".
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface TinyModel {
+  name: string;
+  /** `nan`: black lines give NaN. `hang`: a white pixel makes the run last for ever. */
+  kind: 'plain' | 'nan' | 'hang';
+  /** undefined: open. */
+  batch?: number;
+  maxBatchSize?: number;
+  labels?: string;
+  /** Lines added to config.pbtxt. */
+  extra?: string;
+}
+
+export const tinyHeight = 8;
+
+/** A line of one grey, `width` × 8 pixels. */
+export function greyLine(grey: number, width = 32) {
+  return { width, height: tinyHeight, data: new Uint8Array(width * tinyHeight * 3).fill(grey) };
+}
+
+/** Writes `<repository>/<name>` with config, labels and version 1. */
+export async function writeTinyModel(repository: string, model: TinyModel): Promise<void> {
+  const directory = join(repository, model.name);
+  await mkdir(join(directory, '1'), { recursive: true });
+  await writeFile(join(directory, '1/model.onnx'), tinyOnnx(model));
+  await writeFile(join(directory, 'labels.txt'), model.labels ?? 'a\nb\n');
+  await writeFile(
+    join(directory, 'config.pbtxt'),
+    `name: "${model.name}"
+max_batch_size: ${model.maxBatchSize ?? 4}
+input { name: "x" data_type: TYPE_FP32 dims: [3, ${tinyHeight}, -1] }
+output { name: "y" data_type: TYPE_FP32 dims: [-1, 4] label_filename: "labels.txt" }
+dynamic_batching { max_queue_delay_microseconds: 20000 }
+parameters { key: "role" value { string_value: "recognize" } }
+parameters { key: "width_ladder" value { string_value: "32,64" } }
+${model.extra ?? ''}
+`,
+  );
+}
+
+function tinyOnnx({ kind, batch }: TinyModel): Uint8Array {
+  const lift = kind === 'nan' ? 0.5 : 1.5;
+  const nodes = [
+    node('ReduceMean', ['x'], ['mean'], [intsAttribute('axes', [1, 2]), intAttribute('keepdims', 0)]),
+    node('Add', ['mean', 'lift'], ['lifted']),
+    // Of a negative number: NaN.
+    node('Sqrt', ['lifted'], ['root']),
+    node('Unsqueeze', ['root', 'last'], ['column']),
+    node('Mul', ['column', 'classes'], ['scores']),
+    ...(kind === 'hang' ? hangNodes() : [node('Identity', ['scores'], ['y'])]),
+  ];
+  const tensors = [
+    floats('lift', [], [lift]),
+    integers('last', [1], [2]),
+    floats('classes', [1, 1, 4], [0.1, 0.5, 0.2, 0.3]),
+    ...(kind === 'hang'
+      ? [floats('nearWhite', [], [0.9]), floats('trips', [], [1e13]), floats('zero', [], [0])]
+      : []),
+  ];
+  const graph = message([
+    ...nodes.map((bytes) => field(1, bytes)),
+    field(2, text('tiny')),
+    ...tensors.map((bytes) => field(5, bytes)),
+    field(11, valueInfo('x', 1, [batch ?? 'n', 3, tinyHeight, 'w'])),
+    field(12, valueInfo('y', 1, [batch ?? 'n', 'w', 4])),
+  ]);
+  return message([number(1, 8), field(7, graph), field(8, message([field(1, text('')), number(2, 13)]))]);
+}
+
+/** y = scores + the sum of a loop that runs max(0, max(x) − 0.9) × 10¹³ times. */
+function hangNodes(): Uint8Array[] {
+  const body = message([
+    field(1, node('Identity', ['go'], ['goOn'])),
+    field(1, node('Identity', ['sum'], ['nextSum'])),
+    field(2, text('body')),
+    field(11, valueInfo('i', 7, [])),
+    field(11, valueInfo('go', 9, [])),
+    field(11, valueInfo('sum', 1, [])),
+    field(12, valueInfo('goOn', 9, [])),
+    field(12, valueInfo('nextSum', 1, [])),
+  ]);
+  return [
+    node('ReduceMax', ['x'], ['brightest'], [intAttribute('keepdims', 0)]),
+    node('Sub', ['brightest', 'nearWhite'], ['excess']),
+    node('Max', ['excess', 'zero'], ['some']),
+    node('Mul', ['some', 'trips'], ['count']),
+    node('Cast', ['count'], ['loops'], [intAttribute('to', 7)]),
+    node(
+      'Loop',
+      ['loops', '', 'zero'],
+      ['sumOut'],
+      [message([field(1, text('body')), field(6, body), number(20, 5)])],
+    ),
+    node('Add', ['scores', 'sumOut'], ['y']),
+  ];
+}
+
+function node(type: string, inputs: string[], outputs: string[], attributes: Uint8Array[] = []): Uint8Array {
+  return message([
+    ...inputs.map((name) => field(1, text(name))),
+    ...outputs.map((name) => field(2, text(name))),
+    field(4, text(type)),
+    ...attributes.map((bytes) => field(5, bytes)),
+  ]);
+}
+
+function intAttribute(name: string, value: number): Uint8Array {
+  return message([field(1, text(name)), number(3, value), number(20, 2)]);
+}
+
+function intsAttribute(name: string, values: number[]): Uint8Array {
+  return message([field(1, text(name)), ...values.map((value) => number(8, value)), number(20, 7)]);
+}
+
+function floats(name: string, dims: number[], values: number[]): Uint8Array {
+  const raw = new Uint8Array(Float32Array.from(values).buffer);
+  return message([...dims.map((dim) => number(1, dim)), number(2, 1), field(8, text(name)), field(9, raw)]);
+}
+
+function integers(name: string, dims: number[], values: number[]): Uint8Array {
+  const raw = new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
+  return message([...dims.map((dim) => number(1, dim)), number(2, 7), field(8, text(name)), field(9, raw)]);
+}
+
+function valueInfo(name: string, type: number, dims: (number | string)[]): Uint8Array {
+  const shape = message(
+    dims.map((dim) => field(1, message([typeof dim === 'number' ? number(1, dim) : field(2, text(dim))]))),
+  );
+  return message([
+    field(1, text(name)),
+    field(2, message([field(1, message([number(1, type), field(2, shape)]))])),
+  ]);
+}
+
+function field(id: number, bytes: Uint8Array): Uint8Array {
+  return message([varint(id * 8 + 2), varint(bytes.length), bytes]);
+}
+
+function number(id: number, value: number): Uint8Array {
+  return message([varint(id * 8), varint(value)]);
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Uint8Array.from([...bytes, rest]);
+}
+
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+function message(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}

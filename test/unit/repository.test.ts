@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { importDefaultModels } from '@glyphmill/inference/default-models';
+import type { ModelConfig } from '@glyphmill/inference/model-config';
+import { readRepository, readVersions, servedVersions } from '@glyphmill/inference/repository';
+
+describe('the default models', () => {
+  let repository = '';
+  before(async () => {
+    repository = join(await mkdtemp(join(tmpdir(), 'glyphmill-repository-')), 'models');
+  });
+  after(() => rm(repository, { recursive: true }));
+
+  it('are imported whole by any number of processes at once', async () => {
+    await Promise.all(Array.from({ length: 6 }, () => importDefaultModels(repository)));
+    assert.deepEqual((await readdir(repository)).sort(), ['ppocrv4-det', 'ppocrv4-rec']);
+    const files = await readdir(join(repository, 'ppocrv4-rec'), { recursive: true });
+    assert.deepEqual(files.sort(), ['1', '1/model.onnx', 'NOTICE', 'config.pbtxt', 'ppocr_keys_v1.txt']);
+    assert.match(
+      await readFile(join(repository, 'ppocrv4-det/NOTICE'), 'utf8'),
+      /PaddleOCR.*Apache License/s,
+    );
+  });
+
+  it('are a repository that can be read, with their digests', async () => {
+    const models = await readRepository(repository);
+    const roles = [...models.values()].map(({ name, settings }) => [name, settings.role]);
+    assert.deepEqual(roles, [
+      ['ppocrv4-det', 'detect'],
+      ['ppocrv4-rec', 'recognize'],
+    ]);
+    const recognizer = models.get('ppocrv4-rec');
+    assert.ok(recognizer);
+    const [version, ...others] = await readVersions(repository, recognizer);
+    assert.equal(others.length, 0);
+    assert.equal(version?.version, 1);
+    assert.equal(version?.sha256, '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0');
+    assert.equal(version?.labelPath, join(repository, 'ppocrv4-rec/ppocr_keys_v1.txt'));
+  });
+
+  it('are left as they are where they exist', async () => {
+    const file = join(repository, 'ppocrv4-rec/config.pbtxt');
+    const mine = `${await readFile(file, 'utf8')}# mine\n`;
+    await writeFile(file, mine);
+    await importDefaultModels(repository);
+    assert.equal(await readFile(file, 'utf8'), mine);
+  });
+});
+
+describe('a model repository', () => {
+  let repository = '';
+  let config: ModelConfig;
+  before(async () => {
+    repository = await mkdtemp(join(tmpdir(), 'glyphmill-repository-'));
+    const model = join(repository, 'rec');
+    for (const version of ['1', '2', '10', 'notes', '01']) {
+      await mkdir(join(model, version), { recursive: true });
+      await writeFile(join(model, version, 'model.onnx'), `weights of ${version}`);
+    }
+    await writeFile(join(model, 'keys.txt'), 'a\n');
+    await writeFile(join(model, 'config.pbtxt'), configText('rec'));
+    config = await only();
+  });
+  after(() => rm(repository, { recursive: true }));
+
+  const configText = (name: string) => `name: "${name}" max_batch_size: 8
+    input { name: "x" data_type: TYPE_FP32 dims: [3, 48, -1] }
+    output { name: "y" data_type: TYPE_FP32 dims: [-1, 3] label_filename: "keys.txt" }
+    parameters { key: "role" value { string_value: "recognize" } }`;
+  const only = async () => {
+    const found = (await readRepository(repository)).get('rec');
+    assert.ok(found);
+    return found;
+  };
+  const numbers = async (versionPolicy: ModelConfig['versionPolicy']) =>
+    (await readVersions(repository, { ...config, versionPolicy })).map(({ version }) => version);
+
+  it('serves the versions of its policy, by number and newest first', async () => {
+    assert.deepEqual(await numbers({ kind: 'latest', count: 1 }), [10]);
+    assert.deepEqual(await numbers({ kind: 'latest', count: 2 }), [10, 2]);
+    assert.deepEqual(await numbers({ kind: 'all' }), [10, 2, 1]);
+    assert.deepEqual(await numbers({ kind: 'specific', versions: [1, 10] }), [10, 1]);
+    assert.equal(servedVersions([2, 1], { kind: 'specific', versions: [3] }), 3);
+  });
+
+  it('refuses a version that is named and missing', async () => {
+    await assert.rejects(numbers({ kind: 'specific', versions: [7] }), {
+      name: 'ModelConfigError',
+      field: 'version_policy',
+      message: /no version 7.*rec\/7\/model\.onnx/,
+    });
+  });
+
+  it('gives every version the digest of its own file', async () => {
+    const versions = await readVersions(repository, { ...config, versionPolicy: { kind: 'all' } });
+    assert.equal(new Set(versions.map(({ sha256 }) => sha256)).size, 3);
+  });
+
+  it('refuses a missing model file, label file or config by name', async () => {
+    await assert.rejects(readVersions(repository, { ...config, modelFilename: 'other.onnx' }), {
+      field: 'default_model_filename',
+      file: join(repository, 'rec/10/other.onnx'),
+    });
+    const output = { ...config.output, labelFilename: 'none.txt' };
+    await assert.rejects(readVersions(repository, { ...config, output }), { field: 'output.label_filename' });
+    await mkdir(join(repository, 'empty'));
+    await assert.rejects(readRepository(repository), { file: join(repository, 'empty/config.pbtxt') });
+    await rm(join(repository, 'empty'), { recursive: true });
+  });
+
+  it('refuses a model whose name is not its directory', async () => {
+    await mkdir(join(repository, 'renamed'));
+    await writeFile(join(repository, 'renamed/config.pbtxt'), configText('rec'));
+    await assert.rejects(readRepository(repository), { field: 'name', remedy: /name: "renamed"/ });
+    await rm(join(repository, 'renamed'), { recursive: true });
+  });
+});
