@@ -4,12 +4,19 @@ import { connectConsumer, type OnConnectionError, type Redis, ready } from './co
 import { deliveriesQueue, keysOf, type QueueAddress } from './keys.ts';
 
 export interface OutboxRelay {
+  /** Age of the oldest event that no relay has moved yet; 0 when there is none. */
+  oldestMs(): Promise<number>;
   /** Resolves when the relay has stopped; what it had not moved yet stays in the outbox. */
   close(): Promise<void>;
 }
 
-/** The consumer group of all relays: each entry goes to one of them, and to another if that one dies. */
+/**
+ * The consumer group of all relays: each entry goes to one of them, and to another if that one dies. They
+ * share one name within it: names are for telling readers apart, nothing here does, and Redis keeps each
+ * name that it ever saw.
+ */
 const group = 'relay';
+const consumer = 'relay';
 const readCount = 100;
 const blockMs = 2000;
 /** An entry read but not confirmed for this long belonged to a relay that died. */
@@ -24,12 +31,10 @@ const retryMs = 1000;
  */
 export async function startOutboxRelay(options: {
   address: QueueAddress;
-  /** Names this relay within the group; unique among those alive. */
-  name: string;
   attempts: number;
   onError: OnConnectionError;
 }): Promise<OutboxRelay> {
-  const { address, name, attempts, onError } = options;
+  const { address, attempts, onError } = options;
   const keys = keysOf(address.shard);
   const redis = connectConsumer(address.url, onError);
   await ready(redis, startDeadlineMs);
@@ -69,7 +74,7 @@ export async function startOutboxRelay(options: {
     const answer = await reader.xreadgroup(
       'GROUP',
       group,
-      name,
+      consumer,
       'COUNT',
       readCount,
       'BLOCK',
@@ -82,7 +87,15 @@ export async function startOutboxRelay(options: {
   }
 
   async function adopt(): Promise<Entry[]> {
-    const answer = await redis.xautoclaim(keys.outbox, group, name, claimAfterMs, '0', 'COUNT', readCount);
+    const answer = await redis.xautoclaim(
+      keys.outbox,
+      group,
+      consumer,
+      claimAfterMs,
+      '0',
+      'COUNT',
+      readCount,
+    );
     return entriesOf(answer[1]);
   }
 
@@ -106,6 +119,11 @@ export async function startOutboxRelay(options: {
 
   const running = relay();
   return {
+    async oldestMs() {
+      const [oldest] = await redis.xrange(keys.outbox, '-', '+', 'COUNT', 1);
+      // An entry's id begins with the time it was written.
+      return oldest === undefined ? 0 : Math.max(0, Date.now() - Number.parseInt(oldest[0], 10));
+    },
     async close() {
       closing = true;
       reader.disconnect();
