@@ -15,7 +15,7 @@ export interface WorkerState {
   documentsInFlight(): number;
   bytesInFlight(): number;
   linesWaiting(): number;
-  instances(): readonly { model: string; provider: string; state: string }[];
+  instances(): readonly { model: string; version: string; status: string }[];
   models(): readonly { name: string; version: string; sha256: string; provider: string }[];
 }
 
@@ -115,12 +115,11 @@ function gauges(state: WorkerState, registers: Registry[]): void {
   new Gauge({
     name: 'ocr_inference_instances',
     help: 'Instances by state.',
-    labelNames: ['model', 'provider', 'state'],
+    labelNames: ['model', 'version', 'state'],
     registers,
     collect() {
       this.reset();
-      for (const { model, provider, state: now } of state.instances())
-        this.inc({ model, provider, state: now });
+      for (const { model, version, status } of state.instances()) this.inc({ model, version, state: status });
     },
   });
   new Gauge({

@@ -7,8 +7,8 @@ export function checkModels(models: Models): Check {
     const usable = models
       .states()
       .filter(
-        ({ model, version: of, state }) =>
-          model === name && of === version && (state === 'idle' || state === 'busy'),
+        ({ model, version: of, status }) =>
+          model === name && of === version && (status === 'idle' || status === 'busy'),
       );
     return { ok: usable.length > 0, detail: `${name} ${version} on ${provider}: ${usable.length} instances` };
   });

@@ -30,7 +30,8 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
     async findLines(number, { decoder, scan }) {
       const { signal, request } = scan;
       const clock = stopwatch();
-      const decoded = await decoder.page({ number, maxSideLength: request.options.maxSideLength }, signal);
+      const maxSideLength = Math.min(request.options.maxSideLength, models.maxPageSide);
+      const decoded = await decoder.page({ number, maxSideLength }, signal);
       const { detectorInput, width, height, rotation } = decoded;
       const page = { number, width, height, rotation };
       const decodeMs = clock();

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Warning } from '@glyphmill/contract/job';
 import type { Mode, Options } from '@glyphmill/contract/request';
 import type { Page, ServedModel } from '@glyphmill/contract/result';
@@ -24,6 +25,8 @@ export class Scan {
   constructor(request: ReadRequest) {
     this.request = request;
     this.signal = AbortSignal.any([request.signal, this.#own.signal]);
+    // Every line that waits listens to it; there may be thousands, and each stops listening when it is read.
+    setMaxListeners(0, this.signal);
   }
 
   begin(pagesTotal: number): void {

@@ -58,6 +58,8 @@ export interface ModelState extends InstanceState {
 export interface Models {
   /** The size to which a page must be resized for `detect`. */
   pageSize(page: { width: number; height: number }): { width: number; height: number };
+  /** Longer side that a page may have for `detect`, in pixels. */
+  readonly maxPageSide: number;
   /** The height that lines must have for `recognize`, and the width they may have at most, in pixels. */
   readonly lineSize: { height: number; maxWidth: number };
   /** Regions in the pixels of the page given. Throws `ModelError`, or the signal's reason. */
@@ -148,6 +150,7 @@ function serve(detectors: Opened<Region[]>, recognizers: Opened<Reading>): Model
   const line = recognizeSettings(recognizer);
   return {
     pageSize: ({ width, height }) => detectionSize(width, height, page.maxSide),
+    maxPageSide: page.maxSide,
     lineSize: { height: line.height, maxWidth: line.widthLadder.at(-1) ?? 0 },
     async detect(image, options = {}) {
       const served = pickVersion(detectors, options.version);

@@ -2,8 +2,9 @@ import closeWithGrace from 'close-with-grace';
 import type { Logger } from './logger.ts';
 
 /**
- * Runs `close` once on SIGTERM, SIGINT or an uncaught error, then exits: 0 after a signal, 1 after an
- * error, and in any case when `deadlineSeconds` are over, since closing may wait for a server that is gone.
+ * Runs `close` once on SIGTERM, SIGINT, an uncaught error, or the end of the process that started this one
+ * with a channel; then exits: 0 when asked to stop, 1 after an error, and in any case when
+ * `deadlineSeconds` are over, since closing may wait for a server that is gone.
  */
 export function onShutdown(options: {
   log: Logger;
@@ -11,9 +12,13 @@ export function onShutdown(options: {
   close: () => Promise<void>;
 }): void {
   const { log, deadlineSeconds, close } = options;
-  closeWithGrace({ delay: deadlineSeconds * 1000, logger: false }, async ({ signal, err }) => {
-    if (err) log.error({ err }, 'an error nobody handled; shutting down');
-    else log.info({ signal }, 'shutting down');
-    await close();
-  });
+  const closing = closeWithGrace(
+    { delay: deadlineSeconds * 1000, logger: false },
+    async ({ signal, err }) => {
+      if (err) log.error({ err }, 'an error nobody handled; shutting down');
+      else log.info({ signal }, 'shutting down');
+      await close();
+    },
+  );
+  if (process.connected) process.once('disconnect', () => closing.close());
 }

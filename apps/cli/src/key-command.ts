@@ -1,0 +1,50 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  type ApiKeyEntry,
+  apiKeyFileSchema,
+  newApiKey,
+  type Scope,
+  scopeSchema,
+} from '@glyphmill/service/api-key';
+import { Command, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+
+/** `glyphmill key create`: makes an API key and adds its digest to the file that the API reads. */
+export function keyCommand(): Command {
+  const create = new Command('create')
+    .description('Make an API key, add its digest to the key file, and print the key once')
+    .requiredOption('--tenant <name>', 'the tenant whose jobs the key sees')
+    .option('--scopes <list>', 'what it may do, separated by commas', parseScopes, [
+      'jobs:write',
+      'jobs:read',
+    ] as Scope[])
+    .option('--file <path>', 'the key file (API_KEYS_FILE)', 'api-keys.json')
+    .action(({ tenant, scopes, file }: { tenant: string; scopes: Scope[]; file: string }) => {
+      const { key, entry } = newApiKey({ tenant, scopes });
+      writeKeyFile(file, [...readKeyFile(file), entry]);
+      process.stdout.write(`${key}\n`);
+      process.stderr.write(
+        `Its digest was added to ${file}; the API reads that file when it starts and on SIGHUP.\n`,
+      );
+    });
+  return new Command('key').description('Manage API keys').addCommand(create);
+}
+
+export function readKeyFile(file: string): ApiKeyEntry[] {
+  try {
+    return apiKeyFileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export function writeKeyFile(file: string, entries: readonly ApiKeyEntry[]): void {
+  writeFileSync(file, `${JSON.stringify(entries, null, 2)}\n`, { mode: 0o600 });
+}
+
+function parseScopes(text: string): Scope[] {
+  const parsed = z.array(scopeSchema).safeParse(text.split(','));
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError(`expected some of ${scopeSchema.options.join(', ')}`);
+}
