@@ -12,12 +12,14 @@ export function randomBelow(seed: number): Random {
   return (below) => Math.floor(uniform() * below);
 }
 
-export function randomTrace(seed: number): Trace {
+/** `stepUs` is what all times are multiples of; drawn as well where omitted. */
+export function randomTrace(seed: number, stepUs?: number): Trace {
   const random = randomBelow(seed);
   const maxBatchSize = pick(random, [0, 1, 2, 3, 4, 6, 8, 8, 12]);
   const priorityLevels = pick(random, [0, 0, 0, 2, 3]);
   const policies = random(3) > 0;
-  const step = pick(random, [1, 10, 50]);
+  const drawn = pick(random, [1, 10, 50]);
+  const step = stepUs ?? drawn;
   const defaultQueuePolicy = policies ? randomPolicy(random, step) : NO_POLICY;
   const priorityQueuePolicies = new Map<number, QueuePolicy>();
   for (let level = 1; level <= priorityLevels; level += 1) {

@@ -120,13 +120,11 @@ export class Bucket<T> implements HeapEntry {
     this.#weigh(waiting, 1);
   }
 
-  /** Puts an item that had left back before all others of its level; its age counts as before. */
+  /** Puts an item that had left back before all of its level that are not older; its age counts as before. */
   restore(waiting: Waiting<T>): void {
-    const fresh = this.#lane(waiting.level).fresh;
-    fresh.insertBefore(waiting.lane, fresh.first);
-    let younger = this.#ages.first;
-    while (younger !== undefined && younger.waiting.enqueuedUs < waiting.enqueuedUs) younger = younger.next;
-    this.#ages.insertBefore(waiting.age, younger);
+    const { fresh } = this.#lane(waiting.level);
+    fresh.insertBefore(waiting.lane, notOlder(fresh.first, waiting.enqueuedUs));
+    this.#ages.insertBefore(waiting.age, notOlder(this.#ages.first, waiting.enqueuedUs));
     this.#weigh(waiting, 1);
   }
 
@@ -181,4 +179,11 @@ export class Bucket<T> implements HeapEntry {
     this.lanes.splice(at < 0 ? this.lanes.length : at, 0, lane);
     return lane;
   }
+}
+
+/** The first link from here on whose item is at least as young. Few are older than one that was served. */
+function notOlder<T>(first: Link<T> | undefined, enqueuedUs: number): Link<T> | undefined {
+  let link = first;
+  while (link !== undefined && link.waiting.enqueuedUs < enqueuedUs) link = link.next;
+  return link;
 }

@@ -48,18 +48,18 @@ export class WaitingRoom<T> {
     if (maxQueueSize > 0 && (this.#levelCounts.get(level) ?? 0) >= maxQueueSize) return undefined;
     const timeoutUs = timeoutOf(item, policy);
     const deadlineUs = timeoutUs > 0 ? nowUs + timeoutUs : Infinity;
-    const waiting = this.#enter(item, { level, enqueuedUs: nowUs, deadlineUs });
+    const waiting = this.#enter(item, level, { enqueuedUs: nowUs, deadlineUs });
     waiting.bucket.append(waiting);
     if (deadlineUs < Infinity) this.#deadlines(waiting).push(waiting);
     return waiting;
   }
 
   /**
-   * Puts a checked item back before all others of its level. It was served in time once, so neither the
-   * queue's bound nor a deadline applies to it any more.
+   * Puts a checked item back before those of its level that are not older. It was served in time once, so
+   * neither the queue's bound nor a deadline applies to it any more.
    */
   restore(item: Item<T>, enqueuedUs: number): Waiting<T> {
-    const waiting = this.#enter(item, { level: this.#levelOf(item), enqueuedUs, deadlineUs: Infinity });
+    const waiting = this.#enter(item, this.#levelOf(item), { enqueuedUs, deadlineUs: Infinity });
     waiting.bucket.restore(waiting);
     return waiting;
   }
@@ -107,12 +107,13 @@ export class WaitingRoom<T> {
     return this.rejects(waiting) ? this.#rejecting : this.#delaying;
   }
 
-  #enter(item: Item<T>, place: { level: number; enqueuedUs: number; deadlineUs: number }): Waiting<T> {
+  #enter(item: Item<T>, level: number, times: { enqueuedUs: number; deadlineUs: number }): Waiting<T> {
     const bucket = this.bucket(this.#options.bucketing ? item.key : '');
-    const waiting = new Waiting(item, { ...place, bucket, sequence: this.#sequence });
+    const { enqueuedUs, deadlineUs } = times;
+    const waiting = new Waiting(item, { bucket, enqueuedUs, level, sequence: this.#sequence, deadlineUs });
     this.#sequence += 1;
     this.#byId.set(item.id, waiting);
-    this.#levelCounts.set(place.level, (this.#levelCounts.get(place.level) ?? 0) + 1);
+    this.#levelCounts.set(level, (this.#levelCounts.get(level) ?? 0) + 1);
     this.count += 1;
     return waiting;
   }

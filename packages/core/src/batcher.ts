@@ -98,8 +98,9 @@ export class Batcher<T> {
   }
 
   /**
-   * Puts items that were started back before all others of their bucket and level, in the given order and
-   * with the age they had: `enqueuedUs` is the batch's. Neither queue bound nor timeout applies to them.
+   * Puts items that were started back with the age they had (`enqueuedUs` is the batch's): before all of
+   * their bucket and level that are not older, in the given order. Having been served in time once, they
+   * are subject neither to the queue's bound nor to a timeout.
    */
   requeue(items: readonly Item<T>[], enqueuedUs: readonly number[], nowUs: number): Effect<T>[] {
     if (items.length !== enqueuedUs.length) {
@@ -178,13 +179,14 @@ export class Batcher<T> {
   }
 
   #checkItems(items: readonly Item<T>[]): void {
+    for (const item of items) this.#floor.room.check(item);
+    if (items.length < 2) return;
     const ids = new Set<string>();
-    for (const item of items) {
-      this.#floor.room.check(item);
-      if (items.length > 1 && ids.has(item.id)) {
-        throw new BatcherUsageError(`item ${item.id} comes twice in one call; give each item its own id`);
+    for (const { id } of items) {
+      if (ids.has(id)) {
+        throw new BatcherUsageError(`item ${id} comes twice in one call; give each item its own id`);
       }
-      ids.add(item.id);
+      ids.add(id);
     }
   }
 }
