@@ -109,7 +109,7 @@ test('a second server on one directory is refused, and the first keeps answering
 
 test('a server whose owner was killed is ended by the next start, with its data kept', async () => {
   const dir = join(root, 'orphan');
-  const script = `import { type EmbeddedRedis, type StartRedisOptions, startRedis } from '@glyphmill/embedded/redis';
+  const script = `import { startRedis } from '@glyphmill/embedded/redis';
     const redis = await startRedis(${JSON.stringify({ dir, cacheDir })});
     console.log(JSON.stringify(redis));`;
   const owner = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
