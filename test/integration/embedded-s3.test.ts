@@ -59,7 +59,7 @@ const ODD_KEYS = [
   '007',
   '1e3',
   'true',
-]; // prettier-ignore
+];
 
 let parent = '';
 let dir = '';
