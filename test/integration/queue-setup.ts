@@ -7,8 +7,9 @@ import { newId } from '@glyphmill/contract/id';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import { startRedis } from '@glyphmill/embedded/redis';
 import { type Attempt, claim, type Outcome } from '@glyphmill/queue/attempt';
-import type { Redis } from '@glyphmill/queue/connection';
-import type { Keys } from '@glyphmill/queue/keys';
+import { connectConsumer, type Redis } from '@glyphmill/queue/connection';
+import { openJobStore } from '@glyphmill/queue/job-store';
+import { type Keys, keysOf, type QueueAddress } from '@glyphmill/queue/keys';
 
 /** Shared by every test run of this checkout, so that at most the first one downloads. */
 const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
@@ -82,4 +83,28 @@ export async function begin(redis: Redis, keys: Keys, jobId: string): Promise<At
   const claimed = await claim(redis, keys, jobId);
   if (claimed.kind !== 'claimed') throw new Error(`expected an attempt at ${jobId}, got ${claimed.kind}`);
   return claimed.attempt;
+}
+
+/** A queue of the test's own in a shared Redis, as the API and a worker hold it. */
+export async function withTestQueue(
+  url: string,
+  run: (queue: TestQueue) => Promise<void>,
+  { maxWaiting = 1000 } = {},
+): Promise<void> {
+  const address: QueueAddress = { url, shard: newShard() };
+  const redis = connectConsumer(address.url, () => {});
+  const store = await openJobStore(address, { maxWaiting, onError: () => {} });
+  try {
+    await run({ address, redis, store, keys: keysOf(address.shard) });
+  } finally {
+    await store.close();
+    redis.disconnect();
+  }
+}
+
+export interface TestQueue {
+  address: QueueAddress;
+  redis: Redis;
+  store: Awaited<ReturnType<typeof openJobStore>>;
+  keys: Keys;
 }

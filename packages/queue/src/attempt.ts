@@ -20,7 +20,14 @@ export interface Attempt {
   token: string;
 }
 
-export type Claim = { kind: 'claimed'; attempt: Attempt } | { kind: 'missing' } | { kind: 'final' };
+/** What a commit needs to know of an attempt; `task` is null when the record's cannot be read. */
+export type Claimant = Pick<Attempt, 'jobId' | 'tenant' | 'token'> & { task: Task | null };
+
+export type Claim =
+  | { kind: 'claimed'; attempt: Attempt }
+  | { kind: 'unreadable'; attempt: Claimant }
+  | { kind: 'missing' }
+  | { kind: 'final' };
 
 /** Where the result is kept: in Redis, or in the system bucket when it is too large for that. */
 export type KeptResult = { kind: 'inline'; json: string } | { kind: 'object'; bucket: string; key: string };
@@ -32,30 +39,43 @@ export type Outcome =
 /** `final` and `fenced`: somebody else has ended the job or works on it; this attempt's outcome is void. */
 export type CommitAnswer = 'ok' | 'missing' | 'final' | 'fenced';
 
+/** How long a job stays readable whose own wish cannot be read. */
+const unreadableTtlSeconds = 86_400;
+
 const claimScript = loadScript('claim');
 const progressScript = loadScript('progress');
 const releaseScript = loadScript('release');
 const commitScript = loadScript('commit');
 
-/** Begins an attempt at the job, taking over from an attempt that died. Throws on a record that cannot be read. */
+/** Begins an attempt at the job, taking over from an attempt that died. */
 export async function claim(redis: Redis, keys: Keys, jobId: string): Promise<Claim> {
   const token = newId('att');
   const answer = await claimScript.run(redis, [keys.record(jobId)], [token, Date.now()]);
   if (!Array.isArray(answer)) throw new Error('expected a list from the claim script');
-  const [kind, tenant, task, createdAt, number, crashes] = answer.map(String);
+  const [kind, tenant = '', json = '', createdAt, number, crashes] = answer.map(String);
   if (kind === 'missing' || kind === 'final') return { kind };
+  const task = parseTask(json);
+  if (task === null) return { kind: 'unreadable', attempt: { jobId, tenant, token, task } };
   return {
     kind: 'claimed',
     attempt: {
       jobId,
-      tenant: tenant ?? '',
-      task: taskSchema.parse(JSON.parse(task ?? '')),
+      tenant,
+      task,
       number: Number(number),
       crashes: Number(crashes),
       createdAtMs: Number(createdAt),
       token,
     },
   };
+}
+
+function parseTask(json: string): Task | null {
+  try {
+    return taskSchema.parse(JSON.parse(json));
+  } catch {
+    return null;
+  }
 }
 
 export async function reportProgress(
@@ -80,7 +100,7 @@ export async function release(redis: Redis, keys: Keys, attempt: Attempt): Promi
 export async function commit(
   redis: Redis,
   keys: Keys,
-  { attempt, outcome }: { attempt: Attempt; outcome: Outcome },
+  { attempt, outcome }: { attempt: Claimant; outcome: Outcome },
 ): Promise<CommitAnswer> {
   const { jobId, tenant, task } = attempt;
   const nowMs = Date.now();
@@ -95,7 +115,7 @@ export async function commit(
       attempt.token,
       outcome.status,
       nowMs,
-      task.ttlSeconds * 1000,
+      (task?.ttlSeconds ?? unreadableTtlSeconds) * 1000,
       jsonOrEmpty(failure),
       jsonOrEmpty(done?.warnings),
       jsonOrEmpty(done?.usage),
@@ -118,13 +138,13 @@ export async function commit(
 function deliveryOf(job: {
   jobId: string;
   tenant: string;
-  task: Task;
+  task: Task | null;
   outcome: Outcome;
   nowMs: number;
 }): string {
   const { jobId, tenant, task, outcome, nowMs } = job;
   const type = `job.${outcome.status}` as const;
-  if (task.webhook === null || !task.webhook.events.includes(type)) return '';
+  if (task === null || task.webhook === null || !task.webhook.events.includes(type)) return '';
   const event: Event = {
     type,
     timestamp: new Date(nowMs).toISOString(),

@@ -46,7 +46,7 @@ function reconnectDelayMs(tries: number): number {
   return Math.min(2000, 50 * 2 ** Math.min(tries, 6)) * (0.75 + Math.random() / 2);
 }
 
-/** Resolves when the first connection stands; rejects with the cause after `deadlineMs`. */
+/** Resolves when the first connection stands; rejects with the cause after `deadlineMs`, and tries no more. */
 export async function ready(redis: Redis, deadlineMs: number): Promise<void> {
   if (redis.status === 'ready') return;
   let lastError: Error | undefined;
@@ -60,6 +60,9 @@ export async function ready(redis: Redis, deadlineMs: number): Promise<void> {
       redis.once('ready', resolve);
       timer = setTimeout(() => reject(noRedis(deadlineMs, lastError)), deadlineMs);
     });
+  } catch (error) {
+    redis.disconnect();
+    throw error;
   } finally {
     clearTimeout(timer);
     redis.off('error', remember);

@@ -1,9 +1,9 @@
 import { type Failure, JobFailure, toFailure } from '@glyphmill/contract/failure';
 import { messageSchema } from '@glyphmill/contract/message';
-import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { z } from 'zod';
 import {
   type Attempt,
-  type Claim,
   type CommitAnswer,
   claim,
   commit,
@@ -56,16 +56,36 @@ const maxStalledCount = 10;
 /** Processes a job may take down with it before it ends as `worker-lost`. */
 const maxCrashes = 3;
 const startDeadlineMs = 10_000;
+/** Wait of a job that this worker is too old for. */
+const newerRetryMs = 5000;
+
+const invalidJob: Failure = {
+  code: 'invalid-job',
+  message: 'What the queue holds of this job is damaged and cannot be read; submit the document again.',
+  retryable: false,
+  phase: 'queue',
+};
+
+const givenUp: Failure = {
+  code: 'internal',
+  message: 'The queue gave this job up before an attempt could end it; submit the document again.',
+  retryable: true,
+  phase: 'queue',
+};
 
 /** Works through the queue until closed. Throws when Redis cannot be reached or would lose jobs. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
   const keys = keysOf(options.address.shard);
   const redis = connectConsumer(options.address.url, (error) => options.onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
-  for (const warning of await checkRedisPolicy(redis)) options.onWarning(warning);
-
   const announce = () => announceModels(redis, keys, options.models());
-  await announce();
+  try {
+    for (const warning of await checkRedisPolicy(redis)) options.onWarning(warning);
+    await announce();
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
   const announcing = setInterval(() => {
     announce().catch((error: Error) => options.onWarning('could not announce the models', error));
   }, announceEveryMs);
@@ -84,13 +104,32 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     },
   );
   worker.on('error', (error) => options.onWarning('queue', error));
+  worker.on('failed', (job) => {
+    // Without the time it is only between two attempts.
+    if (job?.finishedOn === undefined) return;
+    endGivenUp(job).catch((error: Error) => options.onWarning(`could not end job ${job.id}`, error));
+  });
 
   async function processJob(job: Job, { lock, signal }: { lock: string | undefined; signal: AbortSignal }) {
     const message = messageSchema.safeParse(job.data);
-    if (!message.success)
-      throw new UnrecoverableError('the message of this job is not one this worker can read');
-    const claimed = await claimOrFail(job, message.data.jobId);
-    if (claimed.kind !== 'claimed') return;
+    if (isOfNewerProducer(job.data)) {
+      options.onWarning(
+        `job ${job.id} has a newer form than this worker reads and is left to a newer worker`,
+      );
+      await job.moveToDelayed(Date.now() + newerRetryMs, lock);
+      throw new DelayedError();
+    }
+    // The queue knows each job under its own id, so that it can be ended even where its message is damaged.
+    const claimed = await claim(redis, keys, message.success ? message.data.jobId : `${job.id}`);
+    if (claimed.kind === 'missing' || claimed.kind === 'final') return;
+    if (claimed.kind === 'unreadable' || !message.success) {
+      options.onWarning(`job ${job.id} cannot be read and ends as ${invalidJob.code}`);
+      await commit(redis, keys, {
+        attempt: claimed.attempt,
+        outcome: { status: 'failed', failure: invalidJob },
+      });
+      throw new UnrecoverableError(invalidJob.code);
+    }
     const { attempt } = claimed;
     const begunMs = performance.now();
     const report = (rest: Omit<AttemptReport, 'attempt' | 'durationMs'>) =>
@@ -128,17 +167,12 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     }
   }
 
-  /** A record that cannot be read will not become readable: the job must not come back for ever. */
-  async function claimOrFail(job: Job, jobId: string): Promise<Claim> {
-    try {
-      return await claim(redis, keys, jobId);
-    } catch (error) {
-      options.onWarning(
-        `the record of job ${job.id} cannot be read`,
-        error instanceof Error ? error : undefined,
-      );
-      throw error;
-    }
+  /** Ends a job that the queue has given up by itself, and that would be called running for good. */
+  async function endGivenUp(job: Job): Promise<void> {
+    const claimed = await claim(redis, keys, `${job.id}`);
+    if (claimed.kind === 'missing' || claimed.kind === 'final') return;
+    options.onWarning(`job ${job.id} was given up by the queue: ${job.failedReason}`);
+    await commit(redis, keys, { attempt: claimed.attempt, outcome: { status: 'failed', failure: givenUp } });
   }
 
   return {
@@ -155,6 +189,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     },
   };
 }
+
+/** Whether the message bears a version above ours: rolling out, new producers meet old workers. */
+function isOfNewerProducer(data: unknown): boolean {
+  return newerSchema.safeParse(data).success;
+}
+
+const newerSchema = z.object({ v: z.int().min(2) });
 
 function lost(crashes: number): JobFailure {
   return new JobFailure({

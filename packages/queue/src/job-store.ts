@@ -49,6 +49,7 @@ const startDeadlineMs = 10_000;
 const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
 
 const createScript = loadScript('create');
+const keepScript = loadScript('keep');
 
 export async function openJobStore(address: QueueAddress, options: JobStoreOptions): Promise<JobStore> {
   const keys = keysOf(address.shard);
@@ -76,7 +77,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
         if (answer === 'full') throw admission.full(options.maxWaiting);
         const message: Message = { v: 1, jobId: id, tenant };
         await queue.add('document', message, { jobId: id, priority: bullPriority[task.priority] });
-        await redis.persist(keys.record(id));
+        await keepScript.run(redis, [keys.record(id)], []);
         return newRecord({ id, tenant, task, nowMs });
       }),
     get: (tenant, id) => answering(() => get(tenant, id)),
@@ -90,11 +91,13 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
         return json === null ? undefined : { kind: 'inline', json };
       }),
     waitForEnd: (id, { timeoutMs, signal }) =>
-      watch.wait(keys.ended(id), {
-        timeoutMs,
-        signal,
-        afterSubscribed: () => hasEnded(redis, keys.record(id)),
-      }),
+      answering(() =>
+        watch.wait(keys.ended(id), {
+          timeoutMs,
+          signal,
+          afterSubscribed: () => hasEnded(redis, keys.record(id)),
+        }),
+      ),
     models: () => answering(() => listModels(redis, keys)),
     counts: () =>
       answering(async () => {

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { JobFailure } from '@glyphmill/contract/failure';
+import { type AttemptReport, type Handler, startConsumer } from '@glyphmill/queue/consumer';
+import {
+  begin,
+  newJob,
+  startTestRedis,
+  succeeded,
+  type TestQueue,
+  until,
+  withTestQueue,
+} from './queue-setup.ts';
+
+let server: Awaited<ReturnType<typeof startTestRedis>>;
+before(async () => {
+  server = await startTestRedis();
+});
+after(() => server.stop());
+
+const withQueue = (run: (queue: TestQueue) => Promise<void>) => withTestQueue(server.url, run);
+
+/** A worker on the queue, and what it said. */
+async function startWorker({ address }: TestQueue, handler: Handler) {
+  const reports: AttemptReport[] = [];
+  const warnings: string[] = [];
+  const consumer = await startConsumer({
+    address,
+    concurrency: 4,
+    handler,
+    models: () => [],
+    onAttempt: (report) => reports.push(report),
+    onWarning: (message) => warnings.push(message),
+  });
+  return { close: consumer.close, ping: consumer.ping, reports, warnings };
+}
+
+const ends = (queue: TestQueue, id: string) =>
+  until(`end of ${id}`, async () => {
+    const record = await queue.store.get('acme', id);
+    return record !== undefined && record.finishedAtMs !== null && record;
+  });
+
+test('a transient failure is attempted again and then succeeds', () =>
+  withQueue(async (queue) => {
+    const worker = await startWorker(queue, async ({ number }) => {
+      if (number > 1) return succeeded;
+      const message = 'S3 asks to slow down';
+      throw new JobFailure({ code: 'source-unavailable', message, retryable: true, phase: 'fetch' });
+    });
+    const job = newJob();
+    await queue.store.submit(job);
+    const record = await ends(queue, job.id);
+    assert.deepEqual([record.status, record.attempt, record.failure], ['succeeded', 2, null]);
+    assert.deepEqual(
+      worker.reports.map(({ ended, failure }) => [ended, failure?.code]),
+      [
+        ['retried', 'source-unavailable'],
+        ['succeeded', undefined],
+      ],
+    );
+    assert.equal(await queue.redis.hget(queue.keys.record(job.id), 'crashes'), '0');
+    await worker.close(1000);
+  }));
+
+test('a permanent failure ends the job at its first attempt, with one event', () =>
+  withQueue(async (queue) => {
+    const failure = { code: 'corrupt-document', message: 'cut', retryable: false, phase: 'decode' } as const;
+    const worker = await startWorker(queue, async () => {
+      throw new JobFailure(failure);
+    });
+    const job = newJob({ webhook: { url: 'https://hooks.example/', events: ['job.failed'] } });
+    await queue.store.submit(job);
+    const record = await ends(queue, job.id);
+    assert.deepEqual([record.status, record.attempt, record.failure], ['failed', 1, failure]);
+    await until('report', () => worker.reports.length === 1);
+    assert.deepEqual([worker.reports[0]?.ended, worker.reports[0]?.commit], ['failed', 'ok']);
+    await worker.close(1000);
+    assert.equal(await queue.redis.xlen(queue.keys.outbox), 1);
+    assert.deepEqual(
+      worker.warnings.filter((message) => /given up/.test(message)),
+      [],
+    );
+  }));
+
+test('a job whose worker died three times ends as worker-lost without a fourth', () =>
+  withQueue(async (queue) => {
+    const job = newJob();
+    await queue.store.submit(job);
+    for (let death = 1; death <= 3; death += 1) await begin(queue.redis, queue.keys, job.id);
+    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
+    const record = await ends(queue, job.id);
+    assert.deepEqual([record.status, record.failure?.code], ['failed', 'worker-lost']);
+    await worker.close(1000);
+  }));
+
+test('a job that crashed twice is still attempted', () =>
+  withQueue(async (queue) => {
+    const job = newJob();
+    await queue.store.submit(job);
+    for (let death = 1; death <= 2; death += 1) await begin(queue.redis, queue.keys, job.id);
+    const worker = await startWorker(queue, async ({ crashes }) => {
+      assert.equal(crashes, 2);
+      return succeeded;
+    });
+    assert.equal((await ends(queue, job.id)).status, 'succeeded');
+    await worker.close(1000);
+  }));
+
+test('a damaged message and a damaged record end as invalid-job and block no other job', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const [message, task, good] = [newJob(), newJob(), newJob()];
+    for (const job of [message, task, good]) await store.submit(job);
+    await redis.hset(`${keys.prefix}:documents:${message.id}`, 'data', '{"v":1,"jobId":7}');
+    await redis.hset(keys.record(task.id), 'task', '{"mode":');
+    const worker = await startWorker(queue, async () => succeeded);
+    assert.equal((await ends(queue, good.id)).status, 'succeeded');
+    assert.equal((await ends(queue, message.id)).failure?.code, 'invalid-job');
+    const failure = await until('end of the damaged record', async () => {
+      const json = await redis.hget(keys.record(task.id), 'failure');
+      return json !== null && json;
+    });
+    assert.equal(JSON.parse(failure).code, 'invalid-job');
+    assert.equal(await redis.hget(keys.record(task.id), 'status'), 'failed');
+    assert.ok((await redis.pttl(keys.record(task.id))) > 0, 'it expires');
+    assert.equal(
+      worker.warnings.filter((text) => /cannot be read and ends as invalid-job/.test(text)).length,
+      2,
+    );
+    await worker.close(1000);
+  }));
+
+test('a job of a newer producer is left to a newer worker at no cost', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    await store.submit(job);
+    const bullKey = `${keys.prefix}:documents:${job.id}`;
+    await redis.hset(bullKey, 'data', JSON.stringify({ v: 2, chunk: [] }));
+    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
+    await until('put off', async () => (await store.counts()).delayed === 1);
+    assert.equal((await store.get('acme', job.id))?.status, 'queued');
+    assert.equal((await redis.hget(bullKey, 'atm')) ?? '0', '0');
+    await worker.close(1000);
+  }));
+
+test('a job that the queue itself gives up does not stay open', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    await store.submit(job);
+    // What BullMQ leaves on a job that stalled more often than it allows.
+    await redis.hset(`${keys.prefix}:documents:${job.id}`, 'defa', 'job stalled more than allowable limit');
+    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
+    const record = await ends(queue, job.id);
+    assert.deepEqual([record.status, record.failure?.code], ['failed', 'internal']);
+    await worker.close(1000);
+  }));
+
+test('closing lets a job end that ends in time', () =>
+  withQueue(async (queue) => {
+    let finish = () => {};
+    const worker = await startWorker(queue, async () => {
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return succeeded;
+    });
+    const job = newJob();
+    await queue.store.submit(job);
+    await until('running', async () => (await queue.store.get('acme', job.id))?.status === 'running');
+    const closing = worker.close(10_000);
+    finish();
+    await closing;
+    assert.equal((await queue.store.get('acme', job.id))?.status, 'succeeded');
+  }));
+
+test('closing hands a job back after the grace, at no cost, and the next worker ends it', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const first = await startWorker(queue, async (_attempt, { signal }) => {
+      await once(signal, 'abort');
+      throw new Error('stopped in the middle');
+    });
+    const job = newJob();
+    await store.submit(job);
+    await until('running', async () => (await store.get('acme', job.id))?.status === 'running');
+    await first.ping();
+    const begunMs = performance.now();
+    await first.close(100);
+    assert.ok(performance.now() - begunMs < 2000);
+    assert.deepEqual(
+      first.reports.map(({ ended }) => ended),
+      ['handed-back'],
+    );
+    assert.equal((await store.get('acme', job.id))?.status, 'queued');
+    assert.equal((await redis.hget(`${keys.prefix}:documents:${job.id}`, 'atm')) ?? '0', '0');
+    assert.equal((await store.counts()).waiting, 1);
+
+    const second = await startWorker(queue, async ({ number, crashes }) => {
+      assert.deepEqual([number, crashes], [2, 0]);
+      return succeeded;
+    });
+    assert.equal((await ends(queue, job.id)).status, 'succeeded');
+    await second.close(1000);
+  }));
+
+test('an attempt that another overtook ends void', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    const worker = await startWorker(queue, async () => {
+      await begin(redis, keys, job.id);
+      return succeeded;
+    });
+    await store.submit(job);
+    const [report] = await until('report', () => worker.reports.length > 0 && worker.reports);
+    assert.deepEqual([report?.ended, report?.commit], ['void', 'fenced']);
+    assert.equal((await store.get('acme', job.id))?.status, 'running');
+    await worker.close(1000);
+  }));

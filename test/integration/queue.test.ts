@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { newId } from '@glyphmill/contract/id';
+import { type CommitAnswer, claim, commit, release } from '@glyphmill/queue/attempt';
+import { connectConsumer } from '@glyphmill/queue/connection';
+import { startConsumer } from '@glyphmill/queue/consumer';
+import { QueueFull, QueueUnavailable, RedisPolicyError } from '@glyphmill/queue/errors';
+import { openJobStore } from '@glyphmill/queue/job-store';
+import { loadScript } from '@glyphmill/queue/script';
+import {
+  begin,
+  newJob,
+  newShard,
+  startTestRedis,
+  succeeded,
+  type TestQueue,
+  until,
+  withTestQueue,
+} from './queue-setup.ts';
+
+let server: Awaited<ReturnType<typeof startTestRedis>>;
+before(async () => {
+  server = await startTestRedis();
+});
+after(() => server.stop());
+
+const failure = { code: 'internal', message: 'no', retryable: false, phase: 'decode' } as const;
+
+const withQueue = (
+  run: (queue: TestQueue) => Promise<void>,
+  options: { maxWaiting?: number } = {},
+): Promise<void> => withTestQueue(server.url, run, options);
+
+test('a job goes from submitted over claimed to committed, and its result is there until it expires', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const webhook = { url: 'https://hooks.example/', events: ['job.succeeded'] };
+    const job = newJob({ webhook, ttlSeconds: 60 });
+    const queued = await store.submit(job);
+    assert.deepEqual(await store.get('acme', job.id), queued);
+    assert.deepEqual([queued.status, queued.attempt, queued.expiresAtMs], ['queued', 0, null]);
+    assert.equal((await store.counts()).waiting, 1);
+
+    const attempt = await begin(redis, keys, job.id);
+    assert.deepEqual([attempt.number, attempt.crashes, attempt.tenant], [1, 0, 'acme']);
+    assert.deepEqual(attempt.task, job.task);
+    assert.equal((await store.get('acme', job.id))?.status, 'running');
+    assert.equal(await store.result('acme', job.id), undefined);
+
+    assert.equal(await commit(redis, keys, { attempt, outcome: succeeded }), 'ok');
+    const record = await store.get('acme', job.id);
+    assert.ok(record !== undefined && record.expiresAtMs !== null && record.finishedAtMs !== null);
+    assert.equal(record.status, 'succeeded');
+    assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3 });
+    assert.deepEqual(record.usage, succeeded.usage);
+    assert.equal(record.expiresAtMs - record.finishedAtMs, 60_000);
+    assert.deepEqual(await store.result('acme', job.id), succeeded.result);
+    for (const key of [keys.record(job.id), keys.result(job.id)]) {
+      const ttlMs = await redis.pttl(key);
+      assert.ok(ttlMs > 50_000 && ttlMs <= 60_000, `${key} lives ${ttlMs} ms`);
+    }
+    assert.equal(await redis.xlen(keys.outbox), 1);
+    assert.equal(await store.get('other', job.id), undefined, 'another tenant');
+    assert.equal(await store.result('other', job.id), undefined);
+  }));
+
+test('no event is written for an outcome that nobody asked for', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob({ webhook: { url: 'https://hooks.example/', events: ['job.failed'] } });
+    await store.submit(job);
+    await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome: succeeded });
+    assert.equal(await redis.xlen(keys.outbox), 0);
+  }));
+
+test('a commit is refused when another attempt has begun, when the job has ended, and when it is gone', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob({
+      webhook: { url: 'https://hooks.example/', events: ['job.succeeded', 'job.failed'] },
+    });
+    await store.submit(job);
+    const zombie = await begin(redis, keys, job.id);
+    const attempt = await begin(redis, keys, job.id);
+    const commitAs = (by: typeof attempt): Promise<CommitAnswer> =>
+      commit(redis, keys, { attempt: by, outcome: { status: 'failed', failure } });
+    assert.equal(await commitAs(zombie), 'fenced');
+    assert.equal(await commit(redis, keys, { attempt, outcome: succeeded }), 'ok');
+    assert.equal(await commitAs(zombie), 'final');
+    assert.equal(await commitAs(attempt), 'final');
+    assert.equal((await store.get('acme', job.id))?.status, 'succeeded');
+    assert.deepEqual(await claim(redis, keys, job.id), { kind: 'final' });
+    assert.equal(await redis.xlen(keys.outbox), 1, 'one event');
+    await redis.del(keys.record(job.id));
+    assert.equal(await commitAs(attempt), 'missing');
+    assert.deepEqual(await claim(redis, keys, job.id), { kind: 'missing' });
+  }));
+
+test('an attempt after one that died counts a crash, an attempt after one that was released does not', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob();
+    await store.submit(job);
+    await begin(redis, keys, job.id);
+    const second = await begin(redis, keys, job.id);
+    assert.deepEqual([second.number, second.crashes], [2, 1]);
+    await release(redis, keys, second);
+    assert.equal((await store.get('acme', job.id))?.status, 'queued');
+    assert.equal(await commit(redis, keys, { attempt: second, outcome: succeeded }), 'fenced', 'released');
+    const third = await begin(redis, keys, job.id);
+    assert.deepEqual([third.number, third.crashes], [3, 1]);
+    await release(redis, keys, second);
+    assert.equal((await store.get('acme', job.id))?.status, 'running', 'released by a stranger');
+  }));
+
+test('the record of a job that the queue never took expires, one that it took stays', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const dead = newJob();
+    // What a producer leaves that dies between writing the record and adding to the queue.
+    const names = [keys.record(dead.id), keys.tenantJobs('acme'), ...keys.waiting];
+    const args = [dead.id, 'acme', JSON.stringify(dead.task), Date.now(), 60_000, 10];
+    assert.equal(await loadScript('create').run(redis, names, args), 'created');
+    const ttlMs = await redis.pttl(keys.record(dead.id));
+    assert.ok(ttlMs > 55_000 && ttlMs <= 60_000, `${ttlMs}`);
+    const taken = newJob();
+    await store.submit(taken);
+    assert.equal(await redis.pttl(keys.record(taken.id)), -1);
+  }));
+
+test('a job that ends before its producer keeps its record expires all the same', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob({ ttlSeconds: 60 });
+    await store.submit(job);
+    await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome: succeeded });
+    // A slow producer's last step comes only now.
+    await loadScript('keep').run(redis, [keys.record(job.id)], []);
+    const ttlMs = await redis.pttl(keys.record(job.id));
+    assert.ok(ttlMs > 0 && ttlMs <= 60_000, `${ttlMs}`);
+  }));
+
+test('a tenant’s jobs are listed newest first, by pages, by state and by time', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const jobs = [];
+    for (let index = 0; index < 25; index += 1) {
+      const job = newJob({ metadata: { index: String(index) } });
+      await store.submit(job);
+      jobs.push(job);
+    }
+    await store.submit(newJob({}, 'other'));
+    const newestFirst = jobs.map(({ id }) => id).reverse();
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    let pages = 0;
+    do {
+      const { records, nextCursor } = await store.list('acme', { limit: 10, cursor });
+      seen.push(...records.map(({ id }) => id));
+      cursor = nextCursor ?? undefined;
+      pages += 1;
+    } while (cursor !== undefined);
+    assert.deepEqual(seen, newestFirst);
+    assert.equal(pages, 3);
+
+    const chosen = [jobs[3], jobs[17]].flatMap((job) => (job === undefined ? [] : [job.id]));
+    for (const id of chosen) await begin(redis, keys, id);
+    const running = await store.list('acme', { limit: 10, status: 'running' });
+    assert.deepEqual(
+      running.records.map(({ id }) => id),
+      chosen.reverse(),
+    );
+    assert.equal(running.nextCursor, null);
+
+    const middle = (await store.get('acme', jobs[12]?.id ?? ''))?.createdAtMs ?? 0;
+    const before = await store.list('acme', { limit: 100, createdBeforeMs: middle });
+    const sinceThen = await store.list('acme', { limit: 100, createdAfterMs: middle });
+    assert.ok(before.records.every(({ createdAtMs }) => createdAtMs <= middle));
+    assert.ok(sinceThen.records.every(({ createdAtMs }) => createdAtMs >= middle));
+    const both = new Set([...before.records, ...sinceThen.records].map(({ id }) => id));
+    assert.equal(both.size, 25);
+    const paged: string[] = [];
+    for (let next: string | null | undefined; next !== null; ) {
+      const page = await store.list('acme', { limit: 5, createdBeforeMs: middle, cursor: next });
+      paged.push(...page.records.map(({ id }) => id));
+      next = page.nextCursor;
+    }
+    assert.deepEqual(
+      paged,
+      before.records.map(({ id }) => id),
+    );
+    await assert.rejects(store.list('acme', { limit: 5, cursor: newId('job') }), RangeError);
+    assert.deepEqual((await store.list('nobody', { limit: 5 })).records, []);
+  }));
+
+test('waiting for the end is over when the job ends, when it has ended, and when the time is', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob();
+    await store.submit(job);
+    const took = async (wait: Promise<void>) => {
+      const begunMs = performance.now();
+      await wait;
+      return performance.now() - begunMs;
+    };
+    const timedOutMs = await took(store.waitForEnd(job.id, { timeoutMs: 150 }));
+    assert.ok(timedOutMs >= 100 && timedOutMs < 1000, `${timedOutMs}`);
+
+    const attempt = await begin(redis, keys, job.id);
+    const waiting = [1, 2, 3].map(() => took(store.waitForEnd(job.id, { timeoutMs: 10_000 })));
+    const aborter = new AbortController();
+    const aborted = took(store.waitForEnd(job.id, { timeoutMs: 10_000, signal: aborter.signal }));
+    await until('subscription', async () => {
+      const [, listeners] = await redis.pubsub('NUMSUB', keys.ended(job.id));
+      return Number(listeners) > 0;
+    });
+    aborter.abort();
+    assert.ok((await aborted) < 2000);
+    await commit(redis, keys, { attempt, outcome: succeeded });
+    for (const ms of await Promise.all(waiting)) assert.ok(ms < 2000, `${ms}`);
+    assert.ok((await took(store.waitForEnd(job.id, { timeoutMs: 10_000 }))) < 1000, 'has ended');
+    const unknown = newId('job');
+    assert.ok((await took(store.waitForEnd(unknown, { timeoutMs: 10_000 }))) < 1000, 'is not there');
+    assert.ok(
+      (await took(store.waitForEnd(unknown, { timeoutMs: 9000, signal: AbortSignal.abort() }))) < 1000,
+    );
+    await until('no subscription left', async () => {
+      const [, listeners] = await redis.pubsub('NUMSUB', keys.ended(job.id));
+      return Number(listeners) === 0;
+    });
+  }));
+
+test('one job more than may wait is refused, and leaves nothing behind', () =>
+  withQueue(
+    async ({ store, redis, keys }) => {
+      await store.submit(newJob());
+      await store.submit(newJob({ priority: 'low' }));
+      await store.submit(newJob({ priority: 'high' }));
+      const refused = newJob();
+      await assert.rejects(
+        store.submit(refused),
+        (error) => error instanceof QueueFull && error.reason === 'depth' && error.retryAfterSeconds > 0,
+      );
+      assert.equal(await redis.exists(keys.record(refused.id)), 0);
+      assert.equal(await redis.zscore(keys.tenantJobs('acme'), refused.id), null);
+    },
+    { maxWaiting: 3 },
+  ));
+
+test('while Redis is stopped or gone every call ends in QueueUnavailable within 2.5 s', async () => {
+  const own = await startTestRedis();
+  const store = await openJobStore(
+    { url: own.url, shard: newShard() },
+    { maxWaiting: 10, onError: () => {} },
+  );
+  const job = newJob();
+  await store.submit(job);
+  const refusals = async () => {
+    const begunMs = performance.now();
+    const calls = [
+      store.submit(newJob()),
+      store.get('acme', job.id),
+      store.list('acme', { limit: 1 }),
+      store.result('acme', job.id),
+      store.models(),
+      store.counts(),
+      store.ping(),
+    ];
+    await Promise.all(calls.map((call) => assert.rejects(call, QueueUnavailable)));
+    const tookMs = performance.now() - begunMs;
+    assert.ok(tookMs < 2500, `${tookMs} ms`);
+  };
+  try {
+    process.kill(own.pid, 'SIGSTOP');
+    await refusals();
+    process.kill(own.pid, 'SIGCONT');
+    await until('it is back', () =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+    await own.stop();
+    await refusals();
+    await store.waitForEnd(job.id, { timeoutMs: 200 });
+  } finally {
+    await own.stop();
+    await store.close();
+  }
+});
+
+test('at 80 % of its memory nothing more is accepted', async () => {
+  const own = await startTestRedis(['--maxmemory', '16mb']);
+  const address = { url: own.url, shard: newShard() };
+  const store = await openJobStore(address, { maxWaiting: 10, onError: () => {} });
+  const redis = connectConsumer(own.url, () => {});
+  try {
+    for (let index = 0; index < 130; index += 1) await redis.set(`ballast:${index}`, Buffer.alloc(90_000));
+    await assert.rejects(
+      store.submit(newJob()),
+      (error) => error instanceof QueueFull && error.reason === 'memory',
+    );
+  } finally {
+    redis.disconnect();
+    await store.close();
+    await own.stop();
+  }
+});
+
+test('a Redis that may throw jobs away is refused', async () => {
+  const own = await startTestRedis(['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru']);
+  try {
+    const starting = startConsumer({
+      address: { url: own.url, shard: newShard() },
+      concurrency: 1,
+      handler: async () => succeeded,
+      models: () => [],
+      onAttempt: () => {},
+      onWarning: () => {},
+    });
+    await assert.rejects(
+      starting,
+      (error) => error instanceof RedisPolicyError && /allkeys-lru/.test(error.message),
+    );
+  } finally {
+    await own.stop();
+  }
+});
