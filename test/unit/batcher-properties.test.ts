@@ -5,7 +5,7 @@ import { simulate } from '@glyphmill/core/simulate';
 import type { Trace } from '@glyphmill/core/simulate-trace';
 import { type Random, randomBelow, randomTrace } from './batcher-random.ts';
 
-const TRACES = 10_000;
+const TRACES = 20_000;
 const POLLED_TRACES = 2_000;
 
 for (const bucketing of [false, true]) {

@@ -134,9 +134,10 @@ test('a load that is none, or too large to play, is refused', () => {
   assert.throws(() => planCapacity({ ...LOAD, ratePerSecond: 1e9 }), /plan fewer seconds/);
 });
 
-test('100,000 arrivals over many keys are played in well under 5 seconds', () => {
-  const startedMs = performance.now();
+test('100,000 arrivals over many keys are played in under 5 seconds of processor time', () => {
+  const before = process.cpuUsage();
   const plan = planCapacity({ ...LOAD, ratePerSecond: 100_000, instances: 64, seconds: 1, keys: 1000 });
   assert(plan.items > 95_000);
-  assert(performance.now() - startedMs < 5000);
+  const { user, system } = process.cpuUsage(before);
+  assert((user + system) / 1e6 < 5);
 });

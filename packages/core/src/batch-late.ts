@@ -12,6 +12,10 @@ import { decide, type Instant, isExpired } from './batch-rule.ts';
  * arrives later is never in front of an older one of another bucket. So what can be served before a
  * given item is bounded by what was waiting when it came. While an instance is idle nothing waits past
  * its window: the moment a bucket's oldest item is over age, or enough waits, the bucket is served.
+ *
+ * Fullest first was measured instead (12 unevenly loaded keys, 2 instances, t(B) = 1900 + 90 B µs, 14,000
+ * items/s): the same 13,900 items/s and fill 0.55, median latency 12 instead of 33 ms, but the 99th
+ * percentile 71 instead of 45 ms, the worst 115 instead of 52 ms, and rare keys starve under overload.
  */
 export class LateFormer<T> {
   wakeAtUs: number | undefined;

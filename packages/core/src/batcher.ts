@@ -88,7 +88,7 @@ export class Batcher<T> {
 
   /**
    * The instance has come up ('idle'), or it is gone: then no completion is awaited from it, and what it
-   * ran is the caller's to requeue.
+   * ran is the caller's to requeue. A replacement takes the slot number of the one it replaces.
    */
   setInstance(instance: number, state: 'idle' | 'gone', nowUs: number): Effect<T>[] {
     const instant = this.#at(nowUs);
