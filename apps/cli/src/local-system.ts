@@ -7,7 +7,7 @@ import { superviseApps } from './supervisor.ts';
 
 export interface LocalSystemOptions {
   dataDir: string;
-  /** Kept between data directories: downloads and models. */
+  /** Holds what several data directories share: downloads in `cache`, models in `models`. */
   cacheDir: string;
   ports: { api: number; s3: number; metrics: { api: number; worker: number; webhook: number } };
   env: Record<string, string | undefined>;
@@ -118,7 +118,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
   async function openRedis(): Promise<string> {
     const redis = await startRedis({
       dir: join(dataDir, 'redis'),
-      cacheDir: resolve(options.cacheDir),
+      cacheDir: join(resolve(options.cacheDir), 'cache'),
       log: say,
     });
     opened.push(redis.stop);
