@@ -37,6 +37,8 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
+    // What still arrives on a connection while closing is answered; then the connection is closed.
+    return503OnClosing: false,
     bodyLimit: jsonBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     connectionTimeout: silenceMs,
@@ -60,6 +62,10 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
 
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
+  // A connection kept alive would hold up the shutdown until its client goes.
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing.signal.aborted) reply.header('connection', 'close');
+  });
   addObservation(app, dependencies);
   addAuthentication(app, dependencies);
   await addOpenapi(app, { publicUrl: config.publicUrl });

@@ -38,13 +38,27 @@ function highPriority(wanted: Pick<Submission, 'source'> & Partial<Submission>):
 async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const fields: Record<string, unknown> = {};
   let image: { bytes: Buffer; contentType: string } | undefined;
-  for await (const part of request.parts()) {
-    if (part.type === 'field') fields[part.fieldname] = readField(part);
-    else image = await readImage(part);
+  try {
+    for await (const part of request.parts()) {
+      if (part.type === 'field') fields[part.fieldname] = readField(part);
+      else image = await readImage(part);
+    }
+  } catch (error) {
+    throw isDecided(error) ? error : malformed(error);
   }
   if (image === undefined) throw missingImage();
   const settings = settingsSchema.parse(fields);
   return highPriority({ ...settings, source: inline(image.bytes, image.contentType) });
+}
+
+/** Ours, or one of the parser's limits; its complaints about the form itself bear no status. */
+function isDecided(error: unknown): boolean {
+  return error instanceof Problem || (error instanceof Error && 'statusCode' in error);
+}
+
+function malformed(error: unknown): Problem {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Problem('invalid-request', { detail: `The form cannot be read: ${reason}.` });
 }
 
 function readField({ fieldname, value, valueTruncated }: MultipartValue): unknown {
