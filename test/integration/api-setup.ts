@@ -123,7 +123,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
 }
 export type Api = Awaited<ReturnType<typeof startApi>>;
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: Headers;
   text: string;

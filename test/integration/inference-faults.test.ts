@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BatchEvent } from '@glyphmill/inference/batch-event';
@@ -30,11 +31,11 @@ describe('instances that fail', () => {
     const events: BatchEvent[] = [];
     const models = await open('ppocrv4-rec', {
       instances: { recognize: 2 },
-      limits: { runTimeoutMs: 3000 },
+      limits: { runTimeoutMs: 8000 },
       onBatch: (event) => events.push(event),
     });
     try {
-      const lines = (await sampleLines(models, 'letter.png')).filter(({ width }) => width <= 512);
+      const lines = (await sampleLines(models, 'letter.png')).filter(({ width }) => width <= 320);
       const expected = await Promise.all(lines.map((line) => models.recognize(line)));
       events.length = 0;
       const total = 240;
@@ -98,7 +99,7 @@ describe('instances that fail', () => {
   it('fail only the line that hangs its instance, within bounded runs', async () => {
     const events: BatchEvent[] = [];
     const models = await open('hang', {
-      limits: { runTimeoutMs: 700 },
+      limits: { runTimeoutMs: 1500 },
       onBatch: (event) => events.push(event),
     });
     try {
@@ -115,6 +116,45 @@ describe('instances that fail', () => {
       );
       const [, poison] = results;
       assert.equal(poison?.status === 'rejected' && poison.reason.code, 'crashes-instance');
+    } finally {
+      await models.close(0);
+    }
+  });
+
+  it('answer queue-timeout for a line that waited longer than its queue policy allows', async () => {
+    await writeTinyModel(repository, {
+      name: 'impatient',
+      kind: 'hang',
+      maxBatchSize: 1,
+      extra: 'dynamic_batching { default_queue_policy { default_timeout_microseconds: 100000 } }',
+    });
+    const models = await open('impatient', { instances: { recognize: 1 }, limits: { runTimeoutMs: 1500 } });
+    try {
+      const hanging = assert.rejects(models.recognize(greyLine(255)), { code: 'crashes-instance' });
+      await assert.rejects(models.recognize(greyLine(100)), { code: 'queue-timeout', permanent: false });
+      await hanging;
+      await until('the instance is back', () => models.states().every(({ status }) => status === 'idle'));
+      assert.equal((await models.recognize(greyLine(100))).reading.text, 'a');
+    } finally {
+      await models.close(0);
+    }
+  });
+
+  it('answer no-instance once the last one failed to start again too often', async () => {
+    await writeTinyModel(repository, { name: 'changed', kind: 'hang' });
+    const limits = { maxFailedStarts: 2, restartDelayMs: 1 };
+    const models = await open('changed', { instances: { recognize: 1 }, limits });
+    try {
+      await writeFile(join(repository, 'changed/1/model.onnx'), 'other weights');
+      const waiting = assert.rejects(models.recognize(greyLine(255)), {
+        code: 'no-instance',
+        permanent: false,
+      });
+      await until('the run is under way', () => models.states().some(({ status }) => status === 'busy'));
+      process.kill(pidsOf(models, 'changed')[0] ?? 0, 'SIGKILL');
+      await waiting;
+      await assert.rejects(models.recognize(greyLine(100)), { code: 'no-instance' });
+      assert.ok(models.states().some(({ model, status }) => model === 'changed' && status === 'dead'));
     } finally {
       await models.close(0);
     }

@@ -111,6 +111,15 @@ describe('the default models', () => {
     await assert.rejects(models.detect(line(64, 2048)), { code: 'bad-input' });
   });
 
+  it('go on when the signal that asks their parent to stop reaches them too', async () => {
+    const [line] = lines;
+    assert.ok(line);
+    for (const pid of pidsOf(models))
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.kill(pid, signal);
+    await Promise.all(Array.from({ length: 20 }, () => models.recognize(line)));
+    assert.ok(models.states().every(({ restarts }) => restarts === 0));
+  });
+
   it('name themselves', () => {
     const info = models.info();
     assert.deepEqual(

@@ -13,7 +13,7 @@ export interface TinyModel {
   batch?: number;
   maxBatchSize?: number;
   labels?: string;
-  /** Lines added to config.pbtxt. */
+  /** The end of config.pbtxt; default: a queue delay of 20 ms. */
   extra?: string;
 }
 
@@ -36,10 +36,9 @@ export async function writeTinyModel(repository: string, model: TinyModel): Prom
 max_batch_size: ${model.maxBatchSize ?? 4}
 input { name: "x" data_type: TYPE_FP32 dims: [3, ${tinyHeight}, -1] }
 output { name: "y" data_type: TYPE_FP32 dims: [-1, 4] label_filename: "labels.txt" }
-dynamic_batching { max_queue_delay_microseconds: 20000 }
 parameters { key: "role" value { string_value: "recognize" } }
 parameters { key: "width_ladder" value { string_value: "32,64" } }
-${model.extra ?? ''}
+${model.extra ?? 'dynamic_batching { max_queue_delay_microseconds: 20000 }'}
 `,
   );
 }

