@@ -139,6 +139,25 @@ test('an expired item that may wait on goes behind the others of its level', () 
   assert.deepEqual(seen(batcher.complete(0, 1200)), ['delay a1']);
 });
 
+test('an item that goes behind at its deadline may let the others reach a preferred size', () => {
+  const batcher = new Batcher<null>({
+    ...OPTIONS,
+    maxBatchSize: 8,
+    preferredBatchSizes: [4, 8],
+    maxQueueDelayUs: 10_000,
+    defaultQueuePolicy: {
+      timeoutAction: 'delay',
+      defaultTimeoutUs: 5000,
+      allowTimeoutOverride: true,
+      maxQueueSize: 0,
+    },
+  });
+  const heavy = { ...lineOf('a1'), weight: 2 };
+  batcher.enqueue([heavy, { ...lineOf('a2'), timeoutUs: 100 }, { ...heavy, id: 'a3' }], 0);
+  assert.equal(batcher.wakeAtUs, 100);
+  assert.deepEqual(seen(batcher.wake(100)), ['preferred a1 a3']);
+});
+
 test('options that cannot be meant are refused by the name of their field', () => {
   const level = new Map([[3, OPEN_QUEUE_POLICY]]);
   const cases: [string, Partial<BatcherOptions>][] = [
