@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -223,7 +224,11 @@ test('without Redis every call that needs it is 503 within three seconds, and re
   const owner = lost.caller();
   const job = await owner.submit();
   assert.equal((await owner.get('/readyz')).status, 200);
+  const seen = once(lost.app.server, 'request');
+  const waiting = owner.refused('queue-unavailable', 'GET', `/v1/jobs/${job.id}?wait=60`);
+  await seen;
   await redis.stop();
+  await waiting;
   const json = { source: s3Source };
   const calls = [
     () => owner.refused('queue-unavailable', 'POST', '/v1/jobs', { json }),

@@ -5,7 +5,7 @@ export const scopeSchema = z.enum(['jobs:write', 'jobs:read', 'webhooks:admin', 
 export type Scope = z.infer<typeof scopeSchema>;
 
 /** What is kept of an API key: never the key itself, only its digest. */
-export const apiKeyEntrySchema = z.strictObject({
+const apiKeyEntrySchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9]{8,32}$/),
   tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'expected a tenant of a–z, 0–9 and "-"'),
   scopes: z.array(scopeSchema).min(1),
