@@ -5,7 +5,7 @@ import { type Box, groupRows, levelBoxes, stepBetween } from './rows.ts';
 const leastLines = 4;
 /** Least width of the white between two columns, in line heights. */
 const leastGutter = 0.6;
-/** Prose: half of a column's lines are at least so wide, in line heights, and fill this share of the column. */
+/** Prose: half of the lines are at least so wide, in line heights, and at least this share of the widest. */
 const proseWidth = 7;
 const proseFill = 0.7;
 /** Columns of a table share their rows; below this share of lines with a partner in the other they do not. */
@@ -120,11 +120,12 @@ function isColumnar({ left, right, across }: Section): boolean {
   return (isProse(left) && isProse(right)) || !shareRows(left, right);
 }
 
+/** Whether most lines are long and alike in length, be it in one column or in several. */
 function isProse(boxes: readonly Box[]): boolean {
-  const start = Math.min(...boxes.map((box) => box.left));
-  const end = Math.max(...boxes.map((box) => box.right));
+  const widths = boxes.map(({ left, right }) => right - left).sort((a, b) => a - b);
+  const usual = widths[Math.floor(0.9 * (widths.length - 1))] ?? 0;
   const full = boxes.filter(
-    ({ left, right, height }) => right - left >= Math.max(proseWidth * height, proseFill * (end - start)),
+    ({ left, right, height }) => right - left >= Math.max(proseWidth * height, proseFill * usual),
   );
   return 2 * full.length >= boxes.length;
 }

@@ -90,58 +90,92 @@ function projection([x1, y1, x2, y2, x3, y3, x4, y4]: Quad): Projection {
 /** Fills the crop: each pixel is the mean of samplesX × samplesY bilinear readings spread evenly over its square. */
 function sample(page: RgbImage, crop: LineCrop, map: Projection, samplesX: number, samplesY: number): void {
   const { width, height, data } = crop;
+  const columns = width * samplesX;
+  const rows = height * samplesY;
+  // Offsets and shares of one row of readings, then the sums of one row of pixels: reused, so that pixels allocate nothing.
+  const sums = new Float32Array(width * 3);
+  const xs = new Float64Array(columns);
+  const ys = new Float64Array(columns);
+  const share = 1 / (samplesX * samplesY);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0.5);
+    for (let j = 0; j < samplesY; j++) {
+      place(map, (y * samplesY + j + 0.5) / rows, page, xs, ys);
+      addReadings(page, xs, ys, samplesX, share, sums);
+    }
+    const target = y * width * 3;
+    for (let i = 0; i < sums.length; i++) data[target + i] = sums[i] ?? 0;
+  }
+}
+
+/** Page coordinates of one row of readings, kept on the page: what lies outside repeats the border. */
+function place(map: Projection, v: number, page: RgbImage, xs: Float64Array, ys: Float64Array): void {
+  const { a, d, g } = map;
+  const x0 = map.b * v + map.c;
+  const y0 = map.e * v + map.f;
+  const w0 = map.h * v + 1;
+  const isAffine = g === 0 && map.h === 0;
+  // Just short of the last pixel, so that a reading always finds a neighbour to the right and below.
+  const maxX = Math.max(0, page.width - 1 - 1e-6);
+  const maxY = Math.max(0, page.height - 1 - 1e-6);
+  for (let i = 0; i < xs.length; i++) {
+    const u = (i + 0.5) / xs.length;
+    const w = isAffine ? 1 : 1 / (g * u + w0);
+    // Pixel values stand at pixel centres.
+    const x = (a * u + x0) * w - 0.5;
+    const y = (d * u + y0) * w - 0.5;
+    xs[i] = Math.min(maxX, Math.max(0, x));
+    ys[i] = Math.min(maxY, Math.max(0, y));
+  }
+}
+
+function addReadings(
+  page: RgbImage,
+  xs: Float64Array,
+  ys: Float64Array,
+  samplesX: number,
+  share: number,
+  sums: Float32Array,
+): void {
   const pixels = page.data;
   const stride = page.width * 3;
-  const maxX = page.width - 1;
-  const maxY = page.height - 1;
-  const weight = 1 / (samplesX * samplesY);
-  const stepU = 1 / (width * samplesX);
-  let target = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      let red = 0.5;
-      let green = 0.5;
-      let blue = 0.5;
-      for (let j = 0; j < samplesY; j++) {
-        const v = (y + (j + 0.5) / samplesY) / height;
-        for (let i = 0; i < samplesX; i++) {
-          const u = (x * samplesX + i + 0.5) * stepU;
-          const w = 1 / (map.g * u + map.h * v + 1);
-          // Pixel values stand at pixel centres.
-          const sourceX = Math.min(maxX, Math.max(0, (map.a * u + map.b * v + map.c) * w - 0.5));
-          const sourceY = Math.min(maxY, Math.max(0, (map.d * u + map.e * v + map.f) * w - 0.5));
-          const left = Math.floor(sourceX);
-          const top = Math.floor(sourceY);
-          const fx = sourceX - left;
-          const fy = (sourceY - top) * weight;
-          const p = top * stride + left * 3;
-          const q = p + (top < maxY ? stride : 0);
-          const next = left < maxX ? 3 : 0;
-          const w00 = (1 - fx) * (weight - fy);
-          const w01 = fx * (weight - fy);
-          const w10 = (1 - fx) * fy;
-          const w11 = fx * fy;
-          red +=
-            w00 * (pixels[p] ?? 0) +
-            w01 * (pixels[p + next] ?? 0) +
-            w10 * (pixels[q] ?? 0) +
-            w11 * (pixels[q + next] ?? 0);
-          green +=
-            w00 * (pixels[p + 1] ?? 0) +
-            w01 * (pixels[p + next + 1] ?? 0) +
-            w10 * (pixels[q + 1] ?? 0) +
-            w11 * (pixels[q + next + 1] ?? 0);
-          blue +=
-            w00 * (pixels[p + 2] ?? 0) +
-            w01 * (pixels[p + next + 2] ?? 0) +
-            w10 * (pixels[q + 2] ?? 0) +
-            w11 * (pixels[q + next + 2] ?? 0);
-        }
-      }
-      data[target] = red;
-      data[target + 1] = green;
-      data[target + 2] = blue;
-      target += 3;
+  const next = page.width > 1 ? 3 : 0;
+  const below = page.height > 1 ? stride : 0;
+  for (let target = 0, i = 0; target < sums.length; target += 3) {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (const end = i + samplesX; i < end; i++) {
+      const x = xs[i] ?? 0;
+      const y = ys[i] ?? 0;
+      const left = x | 0;
+      const top = y | 0;
+      const p = top * stride + left * 3;
+      const q = p + below;
+      const fx = x - left;
+      const fy = y - top;
+      const w11 = fx * fy;
+      const w10 = fy - w11;
+      const w01 = fx - w11;
+      const w00 = 1 - fx - w10;
+      red +=
+        w00 * (pixels[p] ?? 0) +
+        w01 * (pixels[p + next] ?? 0) +
+        w10 * (pixels[q] ?? 0) +
+        w11 * (pixels[q + next] ?? 0);
+      green +=
+        w00 * (pixels[p + 1] ?? 0) +
+        w01 * (pixels[p + next + 1] ?? 0) +
+        w10 * (pixels[q + 1] ?? 0) +
+        w11 * (pixels[q + next + 1] ?? 0);
+      blue +=
+        w00 * (pixels[p + 2] ?? 0) +
+        w01 * (pixels[p + next + 2] ?? 0) +
+        w10 * (pixels[q + 2] ?? 0) +
+        w11 * (pixels[q + next + 2] ?? 0);
     }
+    sums[target] = (sums[target] ?? 0) + red * share;
+    sums[target + 1] = (sums[target + 1] ?? 0) + green * share;
+    sums[target + 2] = (sums[target + 2] ?? 0) + blue * share;
   }
 }

@@ -79,7 +79,9 @@ function slopeModel(boxes: readonly Box[]): (y: number) => number {
 
 /** Boxes grouped into visual rows, rows from top to bottom, boxes from left to right. */
 export function groupRows(boxes: readonly Box[]): Box[][] {
-  const sorted = [...boxes].sort((a, b) => a.left - b.left || a.middle - b.middle || a.index - b.index);
+  const sorted = [...boxes].sort(
+    (a, b) => a.left - b.left || a.middle - b.middle || a.right - b.right || a.index - b.index,
+  );
   const rows: Box[][] = [];
   for (const box of sorted) {
     const row = nearestRow(rows, box);
@@ -87,7 +89,10 @@ export function groupRows(boxes: readonly Box[]): Box[][] {
     else rows.push([box]);
   }
   const level = (row: readonly Box[]) => row.reduce((sum, { middle }) => sum + middle, 0) / row.length;
-  return rows.sort((a, b) => level(a) - level(b) || (a[0]?.left ?? 0) - (b[0]?.left ?? 0));
+  const first = (row: readonly Box[]) => row[0] ?? { left: 0, right: 0 };
+  return rows.sort(
+    (a, b) => level(a) - level(b) || first(a).left - first(b).left || first(a).right - first(b).right,
+  );
 }
 
 /** The row whose last box leads on to this one with the least step up or down. */
