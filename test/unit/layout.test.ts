@@ -147,3 +147,28 @@ test('text joins cells with spaces and rows with line feeds, without empty readi
   assert.equal(pageText([]), '');
   assert.deepEqual(orderLines([], page), []);
 });
+
+test('a head line from side to side is read before the side bar below it', () => {
+  const head = [line('Console', 20, 20, 90), line('Menu', 140, 20, 60), line('User', 800, 20, 60)];
+  const bar = Array.from({ length: 6 }, (_, i) => line(`bar ${i}`, 20, 100 + i * 37, 80));
+  const rows = Array.from({ length: 5 }, (_, i) => [
+    line(`a${i}`, 300, 115 + i * 44, 60),
+    line(`b${i}`, 600, 115 + i * 44, 60),
+  ]);
+  assert.deepEqual(read([...head, ...bar, ...rows.flat()]), [
+    'Console Menu User',
+    ...bar.map(({ text }) => text),
+    ...rows.map((row) => row.map(({ text }) => text).join(' ')),
+  ]);
+});
+
+test('rows that fan out, as on a page seen at an angle, stay rows', () => {
+  const fanned = ({ quad, text }: Line): Line => {
+    const y = (px: number, py: number) => py + px * (py - 300) * 0.0003;
+    const [x1, y1, x2, y2, x3, y3, x4, y4] = quad;
+    return { text, quad: [x1, y(x1, y1), x2, y(x2, y2), x3, y(x3, y3), x4, y(x4, y4)] };
+  };
+  const prose = Array.from({ length: 8 }, (_, i) => line(`prose ${i}`, 50, 340 + i * 40, 800));
+  const lines = [...table, ...prose];
+  assert.deepEqual(read(lines.map(fanned)), read(lines));
+});

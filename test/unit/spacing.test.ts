@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Character } from '@glyphmill/core/ctc';
 import type { LineCrop } from '@glyphmill/core/rectify';
 import { narrowForms, readingOf, restoreSpaces } from '@glyphmill/core/spacing';
+import { findWordGaps } from '@glyphmill/core/word-gaps';
 import fc from 'fast-check';
 
 interface Line {
@@ -148,4 +149,27 @@ test('full-width marks become narrow in lines without ideographs only', () => {
       .join('');
   assert.equal(join('Bergen，（１２）'), 'Bergen,(12)');
   assert.equal(join('本机，（１２）'), '本机，（１２）');
+});
+
+test('crops of another height are measured in proportion', () => {
+  const { crop, characters, steps } = drawn('the old bridge');
+  const tall = new Uint8Array(crop.width * 2 * 96 * 3);
+  for (let i = 0; i < tall.length; i++) {
+    const column = Math.floor(i / 3) % (crop.width * 2);
+    const row = Math.floor(i / 3 / (crop.width * 2));
+    tall[i] = crop.data[((row >> 1) * crop.width + (column >> 1)) * 3] ?? 0;
+  }
+  const line = { crop: { width: crop.width * 2, height: 96, data: tall }, characters };
+  const result = restoreSpaces(line.characters, line.crop, steps, steps * 16);
+  assert.equal(result.map(({ text }) => text).join(''), 'the old bridge');
+});
+
+test('a line’s own word gaps decide: wide letter gaps of a typewriter face are none', () => {
+  const distances = new Array<number>(7).fill(20);
+  const at = (widths: readonly number[]) =>
+    findWordGaps([...'abcdefgh'], widths, distances)
+      .map(Number)
+      .join('');
+  assert.equal(at([3, 11, 3, 24, 3, 11, 3]), '0001000');
+  assert.equal(at([3, 11, 3, 11, 3, 11, 3]), '0101010');
 });

@@ -1,7 +1,7 @@
 import { type Character, meanConfidence } from './ctc.ts';
 import { type PaperGap, paperGaps } from './paper.ts';
 import type { LineCrop } from './rectify.ts';
-import { findWordGaps } from './word-gaps.ts';
+import { findWordGaps, fittedHeight } from './word-gaps.ts';
 
 /** What was read from one line. Its confidence is the mean of its characters', 0 for an empty line. */
 export interface Reading {
@@ -35,10 +35,12 @@ export function restoreSpaces(
 ): Character[] {
   const visible = narrowForms(characters.filter(isVisible));
   if (visible.length < 2) return [...characters];
-  const centres = inkCentres(visible, bucketWidth / steps);
+  const scale = fittedHeight / crop.height;
+  const centres = inkCentres(visible, (scale * bucketWidth) / steps);
+  const gaps = paperGaps(crop).map(({ start, end }) => ({ start: scale * start, end: scale * end }));
   const distances = centres.slice(1).map((centre, i) => centre - (centres[i] ?? 0));
   const texts = visible.map(({ text }) => text);
-  const parts = findWordGaps(texts, gapWidths(centres, paperGaps(crop)), distances);
+  const parts = findWordGaps(texts, gapWidths(centres, gaps), distances);
   const result: Character[] = [];
   let pair = -1;
   for (const character of characters) {
@@ -82,7 +84,7 @@ function spaceBetween(before: Character, after: Character): Character {
 const repeatShift = 5;
 const nearSteps = 2.5;
 
-/** Where the characters' ink stands in the crop, in pixels. */
+/** Where the characters' ink stands, in pixels at the fitted height. */
 function inkCentres(visible: readonly Character[], pixelsPerStep: number): number[] {
   let repeats = 0;
   return visible.map(({ text, step }, i) => {
