@@ -49,7 +49,10 @@ test('a job goes from submitted over claimed to committed, and its result is the
 
     assert.equal(await commit(redis, keys, { attempt, outcome: succeeded }), 'ok');
     const record = await store.get('acme', job.id);
-    assert.ok(record !== undefined && record.expiresAtMs !== null && record.finishedAtMs !== null);
+    assert.ok(
+      record !== undefined && record.expiresAtMs !== null && record.finishedAtMs !== null,
+      'it is there',
+    );
     assert.equal(record.status, 'succeeded');
     assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3 });
     assert.deepEqual(record.usage, succeeded.usage);
@@ -169,8 +172,14 @@ test('a tenant’s jobs are listed newest first, by pages, by state and by time'
     const middle = (await store.get('acme', jobs[12]?.id ?? ''))?.createdAtMs ?? 0;
     const before = await store.list('acme', { limit: 100, createdBeforeMs: middle });
     const sinceThen = await store.list('acme', { limit: 100, createdAfterMs: middle });
-    assert.ok(before.records.every(({ createdAtMs }) => createdAtMs <= middle));
-    assert.ok(sinceThen.records.every(({ createdAtMs }) => createdAtMs >= middle));
+    assert.ok(
+      before.records.every(({ createdAtMs }) => createdAtMs <= middle),
+      'outside of the time asked for',
+    );
+    assert.ok(
+      sinceThen.records.every(({ createdAtMs }) => createdAtMs >= middle),
+      'outside of the time asked for',
+    );
     const both = new Set([...before.records, ...sinceThen.records].map(({ id }) => id));
     assert.equal(both.size, 25);
     const paged: string[] = [];
@@ -208,7 +217,7 @@ test('waiting for the end is over when the job ends, when it has ended, and when
       return Number(listeners) > 0;
     });
     aborter.abort();
-    assert.ok((await aborted) < 2000);
+    assert.ok((await aborted) < 2000, 'it took too long');
     await commit(redis, keys, { attempt, outcome: succeeded });
     for (const ms of await Promise.all(waiting)) assert.ok(ms < 2000, `${ms}`);
     assert.ok((await took(store.waitForEnd(job.id, { timeoutMs: 10_000 }))) < 1000, 'has ended');

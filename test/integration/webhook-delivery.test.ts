@@ -32,9 +32,9 @@ test('the end of a job reaches its receiver, signed so that standardwebhooks ver
   await installation.startApp();
   const jobId = await installation.endJob(receiver.url, { tenant: 'beta' });
   const [request] = await until('delivery', () => receiver.requests.length > 0 && receiver.requests);
-  assert.ok(request !== undefined);
+  assert.ok(request !== undefined, 'it is there');
   const event = verified(request, 'beta');
-  assert.ok(typeof event === 'object' && event !== null && 'timestamp' in event);
+  assert.ok(typeof event === 'object' && event !== null && 'timestamp' in event, 'it is there');
   assert.deepEqual(event, {
     type: 'job.succeeded',
     timestamp: event.timestamp,
@@ -64,7 +64,7 @@ test('a failed job is told with its failure', async () => {
   } as const;
   await installation.endJob(receiver.url, { outcome: { status: 'failed', failure } });
   const [request] = await until('delivery', () => receiver.requests.length > 0 && receiver.requests);
-  assert.ok(request !== undefined);
+  assert.ok(request !== undefined, 'it is there');
   const { type, data } = JSON.parse(request.body);
   assert.deepEqual([type, data.error, data.result], ['job.failed', failure, null]);
 });
@@ -110,7 +110,7 @@ test('Retry-After puts the next attempt off, and never brings it forward', async
   ] as const) {
     await until('second attempt', () => receiver.requests.length === 2);
     const [first, second] = receiver.requests;
-    assert.ok(first !== undefined && second !== undefined);
+    assert.ok(first !== undefined && second !== undefined, 'it is there');
     // Redis counts whole milliseconds.
     assert.ok(second.atMs - first.atMs >= leastMs - 5, `after ${second.atMs - first.atMs} ms`);
   }
@@ -206,7 +206,7 @@ test('one host gets a quarter of the places; its line waits without spending att
   await until('the slow host is busy', () => most === 2);
   await installation.endJob(fast.url);
   await until('the fast one', () => fast.requests.length === 1, 500);
-  assert.ok(slow.requests.length < 12);
+  assert.ok(slow.requests.length < 12, 'the slow host still has a line');
   await until('all', async () => (await metric(app.metricsPort, ended('delivered'))) === 13);
   assert.equal(most, 2);
   assert.equal(new Set(slow.requests.map(({ id }) => id)).size, 12);
@@ -274,6 +274,6 @@ async function listenRaw(raw: Server, host: string): Promise<number> {
   raw.listen(0, host);
   await once(raw, 'listening');
   const bound = raw.address();
-  assert.ok(typeof bound === 'object' && bound !== null);
+  assert.ok(typeof bound === 'object' && bound !== null, 'it is there');
   return bound.port;
 }

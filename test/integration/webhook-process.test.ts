@@ -47,7 +47,7 @@ test('the process gets ready, delivers, logs no secret and no body, and exits 0 
     assert.deepEqual(await readiness.json(), { ready: true, checks: { redis: { ok: true, detail: 'up' } } });
     await installation.endJob(`${receiver.url}?token=canary`);
     const [request] = await until('delivery', () => receiver.requests.length > 0 && receiver.requests);
-    assert.ok(request !== undefined);
+    assert.ok(request !== undefined, 'it is there');
     verified(request);
     await until('metric', async () => (await metric(port, ended('delivered'))) === 1);
     assert.equal(await metric(port, 'ocr_webhook_deliveries{state="waiting"}'), 0);
@@ -93,7 +93,7 @@ test('while Redis is away the process is not ready, shows its metrics, and still
     const begunMs = performance.now();
     child.kill('SIGTERM');
     await exit;
-    assert.ok(performance.now() - begunMs < 3000);
+    assert.ok(performance.now() - begunMs < 3000, 'it took too long');
   } finally {
     child.kill('SIGKILL');
     await exit;

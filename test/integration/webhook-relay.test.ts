@@ -28,7 +28,7 @@ test('an event that a relay moved but did not confirm before it died is delivere
   const { redis, keys } = installation;
   await installation.endJob(receiver.url);
   const [entry] = await redis.xrange(keys.outbox, '-', '+');
-  assert.ok(entry !== undefined);
+  assert.ok(entry !== undefined, 'it is there');
   const app = await installation.startApp();
   await until('delivery', async () => (await metric(app.metricsPort, ended('delivered'))) === 1);
   // What the next relay finds when the first died before XACK: the same entry, while its delivery exists.
@@ -46,12 +46,12 @@ test('an event that a relay read before it died is moved by another', async () =
   await redis.xgroup('CREATE', keys.outbox, 'relay', '0', 'MKSTREAM');
   await redis.xreadgroup('GROUP', 'relay', 'dead', 'STREAMS', keys.outbox, '>');
   const [entry] = await redis.xrange(keys.outbox, '-', '+');
-  assert.ok(entry !== undefined);
+  assert.ok(entry !== undefined, 'it is there');
   const sinceMs = 16_000;
   await redis.xclaim(keys.outbox, 'relay', 'dead', 0, entry[0], 'IDLE', sinceMs, 'JUSTID');
   await installation.startApp();
   const [request] = await until('delivery', () => receiver.requests.length > 0 && receiver.requests);
-  assert.ok(request !== undefined);
+  assert.ok(request !== undefined, 'it is there');
   verified(request);
   await until('the outbox is empty', outboxIsEmpty);
 });
