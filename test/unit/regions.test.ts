@@ -86,6 +86,7 @@ test('parts that touch at a corner are one region, parts with a cell between the
         [61, 10, 110, 20],
       ]),
       size,
+      { unclipRatio: 0 },
     ).length,
     2,
   );
@@ -154,4 +155,36 @@ test('the detector’s input holds blue, green and red planes in ImageNet units'
   ];
   assert.equal(tensor.length, 6);
   for (const [i, value] of expected.entries()) assert.ok(Math.abs((tensor[i] ?? 0) - value) < 1e-5);
+});
+
+test('parts of a line that overlap once grown are one region, cells and lines apart stay apart', () => {
+  const whole = findRegions(
+    bars([
+      [40, 50, 60, 62],
+      [64, 50, 200, 62],
+    ]),
+    size,
+  );
+  assert.equal(whole.length, 1);
+  assert.ok(Math.abs(quadBounds(whole[0]?.quad ?? [0, 0, 0, 0, 0, 0, 0, 0]).right - 208) < 1);
+  assert.equal(
+    findRegions(
+      bars([
+        [20, 50, 100, 62],
+        [130, 50, 200, 62],
+      ]),
+      size,
+    ).length,
+    2,
+  );
+  assert.equal(
+    findRegions(
+      bars([
+        [20, 50, 200, 62],
+        [20, 68, 200, 80],
+      ]),
+      size,
+    ).length,
+    2,
+  );
 });

@@ -8,6 +8,7 @@ import {
   rectangleQuad,
   scaleQuad,
 } from './geometry.ts';
+import { joinTouching, type Scored } from './touching.ts';
 
 /** A place on a page that holds a line of text. `score` is the detector's mean probability there, 0..1. */
 export interface Region {
@@ -42,7 +43,7 @@ const maxScoredCells = 16_384;
 
 /**
  * Text regions of a probability map [height, width], as in Differentiable Binarization (Liao et al., 2020), in the
- * map's own pixels and in order of their first cells from the top. Regions may reach beyond the map's border.
+ * map's own pixels, from top to bottom by their middles. Regions may reach beyond the map's border.
  * Throws RangeError for a map of another size.
  */
 export function findRegions(
@@ -55,15 +56,19 @@ export function findRegions(
   }
   const settings = { ...defaultRegionOptions, ...options };
   const components = connectedComponents(probability, size, settings.threshold);
-  const regions: Region[] = [];
+  const parts: Scored[] = [];
   for (const hullPoints of outlines(components, candidates(components, settings))) {
     const rectangle = minAreaRectangle(convexHull(hullPoints));
     if (Math.min(rectangle.width, rectangle.height) < settings.minSide) continue;
     const score = meanInside(probability, size, rectangle);
     if (!(score >= settings.boxThreshold)) continue;
-    regions.push({ quad: rectangleQuad(unclip(rectangle, settings.unclipRatio)), score });
+    parts.push({ rectangle: unclip(rectangle, settings.unclipRatio), score });
   }
-  return regions;
+  const joined = joinTouching(parts);
+  joined.sort(
+    (a, b) => a.rectangle.centreY - b.rectangle.centreY || a.rectangle.centreX - b.rectangle.centreX,
+  );
+  return joined.map(({ rectangle, score }) => ({ quad: rectangleQuad(rectangle), score }));
 }
 
 /** Regions in page pixels, corners moved onto the page; those that shrink to less than a pixel there are dropped. */
