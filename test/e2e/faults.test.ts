@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { jobListSchema } from '@glyphmill/contract/job';
 import { tenantWebhookSecret } from '@glyphmill/service/webhook-secret';
 import { type Receiver, startReceiver } from 'glyphmill-cli/demo-receiver';
 import { localTenant } from 'glyphmill-cli/local-secrets';
@@ -88,8 +89,8 @@ test('a worker killed twice in the middle loses no job, and every end is told un
 });
 
 async function count(status: string): Promise<number> {
-  const { data } = await (await running.call(`/v1/jobs?status=${status}&limit=100`)).json();
-  return data.length;
+  const response = await running.call(`/v1/jobs?status=${status}&limit=100`);
+  return jobListSchema.parse(await response.json()).data.length;
 }
 
 async function untilSome(holds: () => Promise<boolean>, deadlineMs: number): Promise<void> {

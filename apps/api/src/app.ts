@@ -97,6 +97,8 @@ function addObservation(app: App, { metrics }: Dependencies): void {
     const labels = { route, method, status: String(reply.statusCode) };
     metrics.requestDuration.observe(labels, reply.elapsedTime / 1000);
     const durationMs = Math.round(reply.elapsedTime);
-    request.log.info({ ...labels, tenant: apiKey?.tenant, durationMs }, 'request answered');
+    // Probes come every few seconds and say nothing while all is well.
+    const level = routeOptions.config?.scope === 'public' && reply.statusCode < 400 ? 'debug' : 'info';
+    request.log[level]({ ...labels, tenant: apiKey?.tenant, durationMs }, 'request answered');
   });
 }

@@ -29,6 +29,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
     {
       maxWaiting: config.maxWaitingJobs,
       onError: (error) => log.warn({ err: error }, 'trouble with the connection to Redis'),
+      onWarning: (warning) => log.warn(warning),
     },
   );
   const metrics = createMetrics(jobs);

@@ -38,8 +38,12 @@ export interface DemoReport {
   problems: string[];
 }
 
-/** Bounds on the means over the samples. */
-const bounds = { latin: { characterErrorRate: 0.03, wordF1: 0.95 }, chinese: { characterErrorRate: 0.05 } };
+/** Bounds on the means over the samples and over the recogniser's micro-batches. */
+const bounds = {
+  latin: { characterErrorRate: 0.03, wordF1: 0.95 },
+  chinese: { characterErrorRate: 0.05 },
+  meanFill: 0.8,
+};
 
 export function toRow(sample: Sample, outcome: { job: Job; result: Result | undefined }): DemoRow {
   const { job, result } = outcome;
@@ -85,6 +89,10 @@ export function findProblems({ rows, summary }: Omit<DemoReport, 'problems'>): s
     [
       webhooks.verified === webhooks.expected,
       `${webhooks.verified} of ${webhooks.expected} webhooks came and were verified`,
+    ],
+    [
+      summary.batches.meanFill >= bounds.meanFill,
+      `micro-batches were filled to ${percent(summary.batches.meanFill)}, below ${percent(bounds.meanFill)}`,
     ],
     [webhooks.refused === 0, `${webhooks.refused} webhooks had a bad signature`],
   ];

@@ -23,9 +23,7 @@ export function keyCommand(): Command {
       const { key, entry } = newApiKey({ tenant, scopes });
       writeKeyFile(file, [...readKeyFile(file), entry]);
       process.stdout.write(`${key}\n`);
-      process.stderr.write(
-        `Its digest was added to ${file}; the API reads that file when it starts and on SIGHUP.\n`,
-      );
+      process.stderr.write(`Its digest was added to ${file}; the API notices within seconds.\n`);
     });
   return new Command('key').description('Manage API keys').addCommand(create);
 }

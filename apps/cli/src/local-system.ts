@@ -32,6 +32,8 @@ const systemBucket = 'glyphmill';
 const region = 'us-east-1';
 const host = '127.0.0.1';
 const readyDeadlineMs = 120_000;
+/** Some 100,000 waiting jobs; beyond it the API refuses instead of using up the machine. */
+const redisMemory = '1gb';
 
 /** Settings any of which means that the user brings an S3 store. */
 const ownStoreSettings = [
@@ -117,6 +119,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
 
   async function openRedis(): Promise<string> {
     const redis = await startRedis({
+      extraArgs: ['--maxmemory', redisMemory],
       dir: join(dataDir, 'redis'),
       cacheDir: join(resolve(options.cacheDir), 'cache'),
       log: say,

@@ -129,7 +129,9 @@ function gauges(state: WorkerState, registers: Registry[]): void {
     registers,
     collect() {
       this.reset();
-      for (const { name, ...labels } of state.models()) this.set({ model: name, ...labels }, 1);
+      for (const { name: model, version, sha256, provider } of state.models()) {
+        this.set({ model, version, sha256, provider }, 1);
+      }
     },
   });
 }

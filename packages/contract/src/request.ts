@@ -83,8 +83,8 @@ export const optionsSchema = z
     maxSideLength: z
       .int()
       .min(320)
-      .max(2560)
-      .default(1280)
+      .max(1920)
+      .default(960)
       .describe(
         'Longer side in pixels of the page as the detector sees it. More finds smaller print, and costs more.',
       ),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
+import { childEnvironment } from '@glyphmill/inference/child-environment';
 import { typescriptArgs } from '@glyphmill/inference/typescript-args';
 import type { z } from 'zod';
 import { answerSchemas, type DecodeRequest, refusalSchema } from './decode-messages.ts';
@@ -110,7 +111,11 @@ function spawnLimited(memoryBytes: number): ChildProcess {
   const node = [process.execPath, ...typescriptArgs(), childFile];
   const limited = ['prlimit', `--data=${memoryBytes}`, '--core=0', '--', ...node];
   const [command = process.execPath, ...args] = process.platform === 'linux' ? limited : node;
-  return spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
+  return spawn(command, args, {
+    env: childEnvironment(),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  });
 }
 
 function exitFailure(end: { code: number | null; signal: string | null; lastWords: string }): JobFailure {

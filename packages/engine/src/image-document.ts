@@ -148,6 +148,10 @@ function refuseLarge({
 }
 
 function corrupt(what: string, error: unknown): Refused {
+  if (error instanceof Error && /out of memory|unable to allocate/i.test(error.message)) {
+    const message = `The ${what} needs more memory to decode than a document may take.`;
+    return new Refused('decode-out-of-memory', message, { cause: error });
+  }
   const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
   return new Refused('corrupt-document', `The ${what} cannot be decoded: ${reason}`, { cause: error });
 }

@@ -34,7 +34,7 @@ input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [3, -1, -1] }
 output { name: "sigmoid_0.tmp_0" data_type: TYPE_FP32 dims: [1, -1, -1] }
 instance_group { kind: KIND_AUTO }
 parameters { key: "role" value { string_value: "detect" } }
-parameters { key: "max_side" value { string_value: "2560" } }
+parameters { key: "max_side" value { string_value: "1920" } }
 `,
 };
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { childEnvironment } from './child-environment.ts';
 import {
   type DoneMessage,
   type FailedMessage,
@@ -42,6 +43,7 @@ export class InstanceChild {
   constructor(onEnd: (reason: string) => void) {
     const main = fileURLToPath(new URL('./instance-process.ts', import.meta.url));
     this.#child = fork(main, [], {
+      env: childEnvironment(),
       execArgv: typescriptArgs(),
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -14,7 +14,7 @@ import {
 import { connectConsumer, ready } from './connection.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
-import { checkRedisPolicy } from './redis-policy.ts';
+import { requireKeepingRedis } from './redis-policy.ts';
 
 /** What one attempt at a job comes to. Throws a JobFailure, or anything else for an unexpected error. */
 export type Handler = (
@@ -79,8 +79,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   const redis = connectConsumer(options.address.url, (error) => options.onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
   const announce = () => announceModels(redis, keys, options.models());
+  await requireKeepingRedis(redis, options.onWarning);
   try {
-    for (const warning of await checkRedisPolicy(redis)) options.onWarning(warning);
     await announce();
   } catch (error) {
     redis.disconnect();

@@ -12,6 +12,7 @@ import { type JobRecord, parseRecord } from './job-record.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
 import { listModels } from './model-registry.ts';
+import { requireKeepingRedis } from './redis-policy.ts';
 import { loadScript } from './script.ts';
 import { openWatch } from './watch.ts';
 
@@ -36,6 +37,8 @@ export interface JobStoreOptions {
   /** Most jobs that may wait; one more is refused. */
   maxWaiting: number;
   onError: OnConnectionError;
+  /** Told at the start what this Redis may lose. */
+  onWarning: (message: string) => void;
 }
 
 /** Attempts at one job that fails with transient errors; a job whose process died is counted apart. */
@@ -51,10 +54,12 @@ const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
 const createScript = loadScript('create');
 const keepScript = loadScript('keep');
 
+/** Throws RedisPolicyError when Redis would throw jobs away. */
 export async function openJobStore(address: QueueAddress, options: JobStoreOptions): Promise<JobStore> {
   const keys = keysOf(address.shard);
   const redis = connectProducer(address.url, options.onError);
   await ready(redis, startDeadlineMs);
+  await requireKeepingRedis(redis, options.onWarning);
   const queue = openQueue(redis, keys.prefix, options.onError);
   const admission = openAdmission(redis);
   const watch = openWatch(address.url, options.onError);

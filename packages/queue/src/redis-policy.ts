@@ -2,10 +2,20 @@ import type { Redis } from './connection.ts';
 import { RedisPolicyError } from './errors.ts';
 
 /**
- * Checks that this Redis keeps what it accepts. Throws RedisPolicyError when it may evict jobs, and
- * returns warnings about what it may lose. Reads INFO, which managed services allow where they forbid CONFIG.
+ * Checks that this Redis keeps what it accepts, and tells what it may lose. Throws RedisPolicyError when it
+ * may evict jobs, and closes the connection then.
  */
-export async function checkRedisPolicy(redis: Redis): Promise<string[]> {
+export async function requireKeepingRedis(redis: Redis, onWarning: (warning: string) => void): Promise<void> {
+  try {
+    for (const warning of await findWarnings(redis)) onWarning(warning);
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
+}
+
+/** Reads INFO, which managed services allow where they forbid CONFIG. */
+async function findWarnings(redis: Redis): Promise<string[]> {
   const memory = await redis.info('memory');
   const policy = field(memory, 'maxmemory_policy') ?? 'unknown';
   if (policy !== 'noeviction') {
