@@ -70,7 +70,11 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
   const config = readApiConfig({ ...stores.env, REDIS_SHARD: `t${shards}`, ...overrides });
   const log = createLogger({ service: 'api', level: config.logLevel });
   const address = { url: config.redisUrl, shard: config.redisShard };
-  const jobs = await openJobStore(address, { maxWaiting: config.maxWaitingJobs, onError: () => {} });
+  const jobs = await openJobStore(address, {
+    maxWaiting: config.maxWaitingJobs,
+    onError: () => {},
+    onWarning: () => {},
+  });
   const credentials = {
     accessKeyId: config.s3AccessKeyId ?? '',
     secretAccessKey: config.s3SecretAccessKey ?? '',

@@ -93,7 +93,7 @@ export async function withTestQueue(
 ): Promise<void> {
   const address: QueueAddress = { url, shard: newShard() };
   const redis = connectConsumer(address.url, () => {});
-  const store = await openJobStore(address, { maxWaiting, onError: () => {} });
+  const store = await openJobStore(address, { maxWaiting, onError: () => {}, onWarning: () => {} });
   try {
     await run({ address, redis, store, keys: keysOf(address.shard) });
   } finally {

@@ -253,7 +253,7 @@ test('while Redis is stopped or gone every call ends in QueueUnavailable within 
   const own = await startTestRedis();
   const store = await openJobStore(
     { url: own.url, shard: newShard() },
-    { maxWaiting: 10, onError: () => {} },
+    { maxWaiting: 10, onError: () => {}, onWarning: () => {} },
   );
   const job = newJob();
   await store.submit(job);
@@ -294,7 +294,7 @@ test('while Redis is stopped or gone every call ends in QueueUnavailable within 
 test('at 80 % of its memory nothing more is accepted', async () => {
   const own = await startTestRedis(['--maxmemory', '16mb']);
   const address = { url: own.url, shard: newShard() };
-  const store = await openJobStore(address, { maxWaiting: 10, onError: () => {} });
+  const store = await openJobStore(address, { maxWaiting: 10, onError: () => {}, onWarning: () => {} });
   const redis = connectConsumer(own.url, () => {});
   try {
     for (let index = 0; index < 130; index += 1) await redis.set(`ballast:${index}`, Buffer.alloc(90_000));
@@ -320,10 +320,16 @@ test('a Redis that may throw jobs away is refused', async () => {
       onAttempt: () => {},
       onWarning: () => {},
     });
-    await assert.rejects(
-      starting,
-      (error) => error instanceof RedisPolicyError && /allkeys-lru/.test(error.message),
+    const opening = openJobStore(
+      { url: own.url, shard: newShard() },
+      { maxWaiting: 10, onError: () => {}, onWarning: () => {} },
     );
+    for (const refused of [starting, opening]) {
+      await assert.rejects(
+        refused,
+        (error) => error instanceof RedisPolicyError && /allkeys-lru/.test(error.message),
+      );
+    }
   } finally {
     await own.stop();
   }

@@ -68,7 +68,7 @@ export async function openInstallation(redisUrl: string) {
   const keys = keysOf(address.shard);
   const onError = () => {};
   const redis = connectConsumer(redisUrl, onError);
-  const store = await openJobStore(address, { maxWaiting: 10_000, onError });
+  const store = await openJobStore(address, { maxWaiting: 10_000, onError, onWarning: () => {} });
   const closers: (() => Promise<void>)[] = [];
   return {
     address,
