@@ -11,9 +11,8 @@ interface StartOptions {
   dataDir: string;
   port: number;
   s3Port: number;
+  metricsPort: number;
 }
-
-const metricsPorts = { api: 9090, worker: 9091, webhook: 9092 };
 
 /** `glyphmill start`: everything on this machine, nothing configured. */
 export function startCommand(): Command {
@@ -21,20 +20,27 @@ export function startCommand(): Command {
     .description('Bring up the whole system on this machine: Redis, S3, API, worker, webhooks')
     .option('--port <port>', 'port of the API', parsePort, 8080)
     .option('--s3-port <port>', 'port of the embedded S3 store', parsePort, 9000)
+    .option(
+      '--metrics-port <port>',
+      'metrics of the API; the worker’s and webhook’s are the next two',
+      parsePort,
+      9090,
+    )
     .addOption(dataDirOption())
     .addHelpText(
       'after',
       `
 REDIS_URL, S3_ENDPOINT and the other settings of docs/configuration.md are honoured: with REDIS_URL no Redis
-is started, with S3_ENDPOINT or AWS credentials no S3 store. Metrics are at ports ${Object.values(metricsPorts).join(', ')}.`,
+is started, with S3_ENDPOINT or AWS credentials no S3 store.`,
     )
     .action(run);
 }
 
-async function run({ dataDir, port, s3Port }: StartOptions): Promise<void> {
+async function run({ dataDir, port, s3Port, metricsPort }: StartOptions): Promise<void> {
+  const metrics = { api: metricsPort, worker: metricsPort + 1, webhook: metricsPort + 2 };
   await expectFree(port, 'choose another one with --port');
   await expectFree(s3Port, 'choose another one with --s3-port');
-  for (const taken of Object.values(metricsPorts)) await expectFree(taken, 'stop that program first');
+  for (const taken of Object.values(metrics)) await expectFree(taken, 'choose others with --metrics-port');
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
@@ -42,7 +48,7 @@ async function run({ dataDir, port, s3Port }: StartOptions): Promise<void> {
   const system = await startLocalSystem({
     dataDir,
     cacheDir: dataDir,
-    ports: { api: port, s3: s3Port, metrics: metricsPorts },
+    ports: { api: port, s3: s3Port, metrics },
     env: process.env,
     say,
   });
