@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   type ApiKeyEntry,
   apiKeyFileSchema,
@@ -28,7 +29,7 @@ export function keyCommand(): Command {
   return new Command('key').description('Manage API keys').addCommand(create);
 }
 
-export function readKeyFile(file: string): ApiKeyEntry[] {
+function readKeyFile(file: string): ApiKeyEntry[] {
   try {
     return apiKeyFileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
@@ -37,8 +38,10 @@ export function readKeyFile(file: string): ApiKeyEntry[] {
   }
 }
 
+/** Readable by all, since a container may run as another user: it holds digests of random keys and no key. */
 export function writeKeyFile(file: string, entries: readonly ApiKeyEntry[]): void {
-  writeFileSync(file, `${JSON.stringify(entries, null, 2)}\n`, { mode: 0o600 });
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(entries, null, 2)}\n`, { mode: 0o644 });
 }
 
 function parseScopes(text: string): Scope[] {

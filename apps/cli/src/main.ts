@@ -5,6 +5,7 @@ import { demoCommand } from './demo-command.ts';
 import { jobCommands } from './job-commands.ts';
 import { keyCommand } from './key-command.ts';
 import { ocrCommand } from './ocr-command.ts';
+import { simulateCommand } from './simulate-command.ts';
 import { startCommand } from './start-command.ts';
 
 const program = new Command('glyphmill')
@@ -29,6 +30,7 @@ for (const command of [
   ...jobCommands(),
   ocrCommand(),
   keyCommand(),
+  simulateCommand(),
   demoCommand(),
 ]) {
   program.addCommand(command.exitOverride().showHelpAfterError());
