@@ -17,7 +17,7 @@ export interface TinyModel {
   extra?: string;
 }
 
-export const tinyHeight = 8;
+const tinyHeight = 8;
 
 /** A line of one grey, `width` × 8 pixels. */
 export function greyLine(grey: number, width = 32) {

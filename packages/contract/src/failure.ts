@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Where in a job's path an attempt failed. */
-export const phaseSchema = z.enum(['queue', 'fetch', 'decode', 'detect', 'recognize', 'store']);
+const phaseSchema = z.enum(['queue', 'fetch', 'decode', 'detect', 'recognize', 'store']);
 export type Phase = z.infer<typeof phaseSchema>;
 
 /** Why a job failed: the closed list that callers may switch on. */

@@ -28,7 +28,7 @@ export type Usage = z.infer<typeof usageSchema>;
 export const warningSchema = z.object({ code: z.string(), message: z.string(), page: z.int().optional() });
 export type Warning = z.infer<typeof warningSchema>;
 
-export const progressSchema = z.object({
+const progressSchema = z.object({
   pagesTotal: z.int().nullable(),
   pagesDone: z.int(),
 });

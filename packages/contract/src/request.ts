@@ -56,7 +56,7 @@ const inlineSourceSchema = z
   })
   .meta({ id: 'InlineSource' });
 
-export const sourceSchema = z.discriminatedUnion('type', [s3SourceSchema, inlineSourceSchema]);
+const sourceSchema = z.discriminatedUnion('type', [s3SourceSchema, inlineSourceSchema]);
 
 export const modeSchema = z
   .enum(['document', 'line'])

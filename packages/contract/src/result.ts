@@ -4,7 +4,7 @@ import { optionsSchema } from './request.ts';
 
 const confidenceSchema = z.number().min(0).max(1);
 
-export const lineSchema = z.object({
+const lineSchema = z.object({
   id: z.string().describe('Unique within its page: l1, l2, … in reading order.'),
   text: z.string(),
   confidence: confidenceSchema.describe('Mean over the characters of the line.'),
@@ -17,7 +17,7 @@ export const lineSchema = z.object({
 });
 export type Line = z.infer<typeof lineSchema>;
 
-export const pageSchema = z.object({
+const pageSchema = z.object({
   number: z.int().positive(),
   width: z.int(),
   height: z.int(),

@@ -8,7 +8,7 @@ export interface LineNormalization {
 }
 
 /** What PP-OCR recognisers were trained with: BGR in −1..1. */
-export const defaultLineNormalization: LineNormalization = { order: 'bgr', mean: 127.5, deviation: 127.5 };
+const defaultLineNormalization: LineNormalization = { order: 'bgr', mean: 127.5, deviation: 127.5 };
 
 export interface PackOptions {
   readonly normalization?: LineNormalization;

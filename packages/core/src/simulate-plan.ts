@@ -40,7 +40,7 @@ export interface CapacityPlan {
 }
 
 /** Bounds the memory and time of one plan. */
-export const MAX_PLANNED_ITEMS = 2_000_000;
+const MAX_PLANNED_ITEMS = 2_000_000;
 
 /** Throws RangeError for a load that is no load or too large, BatcherOptionsError for bad options. */
 export function planCapacity(input: PlanInput): CapacityPlan {

@@ -5,7 +5,7 @@ import type { Checksum } from './s3-checksums.ts';
 import { S3Error } from './s3-error.ts';
 
 /** The version id of what was written while a bucket did not keep versions. */
-export const NULL_VERSION = 'null';
+const NULL_VERSION = 'null';
 const OPEN_ATTEMPTS = 5;
 
 export type Versioning = 'Off' | 'Enabled' | 'Suspended';

@@ -21,7 +21,7 @@ export interface SignatureScope {
 export const EMPTY_SHA256 = sha256('');
 
 /** The credential scope: date/region/s3/aws4_request. */
-export function scopeText({ timestamp, region }: SignatureScope): string {
+function scopeText({ timestamp, region }: SignatureScope): string {
   return `${timestamp.slice(0, 8)}/${region}/s3/aws4_request`;
 }
 
@@ -58,7 +58,7 @@ export function sameSignature(expected: string, received: string): boolean {
 }
 
 /** Percent-encodes every byte but RFC 3986's unreserved ones. */
-export function uriEncode(text: string): string {
+function uriEncode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,

@@ -47,7 +47,7 @@ const maxBytesInFlight = 96_000_000;
 const decoderBaseBytes = 500_000_000;
 const decoderBytesPerPixel = 8;
 
-export const serviceVersion = 'glyphmill/0.1.0';
+const serviceVersion = 'glyphmill/0.1.0';
 
 export function openEngine(options: EngineOptions): Engine {
   const { models, maxPagePixels, maxPages } = options;

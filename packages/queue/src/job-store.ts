@@ -42,7 +42,7 @@ export interface JobStoreOptions {
 }
 
 /** Attempts at one job that fails with transient errors; a job whose process died is counted apart. */
-export const maxAttempts = 5;
+const maxAttempts = 5;
 const firstRetryMs = 1000;
 /** How long a record lives that the queue has not taken yet: its producer died in between. */
 const provisionalMs = 60_000;
