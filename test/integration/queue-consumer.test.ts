@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { JobFailure } from '@glyphmill/contract/failure';
-import { type AttemptReport, type Handler, startConsumer } from '@glyphmill/queue/consumer';
+import { startConsumer } from '@glyphmill/queue/consumer';
+import type { AttemptReport, Handler } from '@glyphmill/queue/job-run';
 import {
   begin,
   newJob,

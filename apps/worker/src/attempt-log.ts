@@ -1,4 +1,4 @@
-import type { AttemptReport } from '@glyphmill/queue/consumer';
+import type { AttemptReport } from '@glyphmill/queue/job-run';
 import type { Logger } from '@glyphmill/service/logger';
 
 /** One line per attempt, at its end. */

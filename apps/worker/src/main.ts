@@ -1,7 +1,8 @@
 import { openEngine } from '@glyphmill/engine/engine';
 import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
-import { type AttemptReport, startConsumer } from '@glyphmill/queue/consumer';
+import { startConsumer } from '@glyphmill/queue/consumer';
+import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { checkReadiness } from '@glyphmill/service/health';
 import { createLogger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';

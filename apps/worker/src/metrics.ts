@@ -1,5 +1,5 @@
 import type { BatchEvent } from '@glyphmill/inference/models';
-import type { AttemptReport } from '@glyphmill/queue/consumer';
+import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StageTimes } from './pipeline.ts';
 

@@ -5,7 +5,7 @@ import type { Result } from '@glyphmill/contract/result';
 import { Budget } from '@glyphmill/engine/budget';
 import type { Engine } from '@glyphmill/engine/engine';
 import type { Attempt, KeptResult, Outcome } from '@glyphmill/queue/attempt';
-import type { Handler } from '@glyphmill/queue/consumer';
+import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
 
 export interface PipelineOptions {

@@ -1,4 +1,4 @@
-import type { Handler } from '@glyphmill/queue/consumer';
+import type { Handler } from '@glyphmill/queue/job-run';
 
 /** A worker that holds jobs and has finished nothing for so long is stuck, and better started anew. */
 const stuckAfterMs = 180_000;
