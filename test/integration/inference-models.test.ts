@@ -41,7 +41,7 @@ describe('the default models', () => {
       assert.equal(served.name, 'ppocrv4-rec');
       assert.equal(served.version, '1');
       assert.equal(served.provider, 'cpu');
-      assert.match(served.sha256, /^06b3e6af/);
+      assert.match(served.sha256, /^ab41faeb/);
       assert.ok(served.microBatch.size >= 1 && served.microBatch.size <= 8);
     }
   });

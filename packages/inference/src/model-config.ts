@@ -47,7 +47,10 @@ export interface ModelConfig extends Parameters {
   /** 0: the model has no batch dimension of its own choosing; items run one by one. */
   maxBatchSize: number;
   input: { name: string; dims: readonly number[] };
+  /** Of float32: a detector's map, a recogniser's score of every class, or of the best one alone. */
   output: { name: string; dims: readonly number[]; labelFilename: string | undefined };
+  /** A recogniser's best class of each step, where its graph takes it: the other output of the two. */
+  indices: { name: string; dims: readonly number[] } | undefined;
   batching: DynamicBatching;
   instanceGroup: InstanceGroup;
   versionPolicy: VersionPolicy;
@@ -76,7 +79,7 @@ export function parseModelConfig(text: string, file: string): ModelConfig {
     name: raw.name,
     maxBatchSize: raw.max_batch_size,
     input,
-    output: readOutput(raw, parameters, refuse),
+    ...readOutputs(raw, parameters, refuse),
     batching: readBatching(raw, refuse),
     instanceGroup: readInstanceGroup(raw, refuse),
     versionPolicy: readVersionPolicy(raw, refuse),
@@ -120,23 +123,40 @@ function readInput(raw: ConfigText, refuse: Refuse): ModelConfig['input'] {
   return { name: input.name, dims: input.dims };
 }
 
-function readOutput(raw: ConfigText, parameters: Parameters, refuse: Refuse): ModelConfig['output'] {
-  const [output, ...others] = raw.output;
+function readOutputs(
+  raw: ConfigText,
+  { settings }: Parameters,
+  refuse: Refuse,
+): Pick<ModelConfig, 'output' | 'indices'> {
+  const isReading = settings.role === 'recognize';
+  const indices = isReading ? raw.output.find(({ data_type }) => data_type === 'TYPE_INT32') : undefined;
+  const [output, ...others] = raw.output.filter((found) => found !== indices);
   if (!output || others.length > 0)
-    return refuse('output', `expected one, found ${raw.output.length}`, 'Name the one output to read');
+    return refuse(
+      'output',
+      `expected one${isReading ? ', or indices and scores' : ''}, found ${raw.output.length}`,
+      'Name the one output to read, or of a recogniser the TYPE_INT32 best classes and their TYPE_FP32 scores',
+    );
   if (output.data_type !== 'TYPE_FP32')
     refuse('output.data_type', `${output.data_type} is not read`, 'Set TYPE_FP32');
-  if (output.reshape)
+  if (raw.output.some(({ reshape }) => reshape))
     refuse('output.reshape', 'Glyphmill does not support this field', 'Give the dims of the model itself');
-  const isReading = parameters.settings.role === 'recognize';
-  if (isReading && output.label_filename === '')
+  if (isReading && (indices === undefined) !== (settings.classes === undefined))
+    refuse(
+      'parameters.classes',
+      indices ? 'it is missing' : 'the output has every class already',
+      indices ? 'Give the number of classes, blank and space included' : 'Remove it',
+    );
+  const label = raw.output.map(({ label_filename }) => label_filename).find((name) => name !== '');
+  if (isReading && label === undefined)
     refuse('output.label_filename', 'it is missing', 'Name the dictionary, one character a line');
-  if (!isReading && output.label_filename !== '')
+  if (!isReading && label !== undefined)
     refuse('output.label_filename', 'a detector has no labels', 'Remove it');
-  const labelFilename = isReading
-    ? plainName(output.label_filename, 'output.label_filename', refuse)
-    : undefined;
-  return { name: output.name, dims: output.dims, labelFilename };
+  const labelFilename = label && plainName(label, 'output.label_filename', refuse);
+  return {
+    output: { name: output.name, dims: output.dims, labelFilename },
+    indices: indices && { name: indices.name, dims: indices.dims },
+  };
 }
 
 function readBatching(raw: ConfigText, refuse: Refuse): DynamicBatching {

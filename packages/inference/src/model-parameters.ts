@@ -17,6 +17,8 @@
  *   height                 pixels of a line; only where the input leaves its height open (-1)
  *   width_ladder           the widths a line is padded to, ascending; only where the input leaves its
  *                          width open; default: the ladder of @glyphmill/core/widths
+ *   classes                the model's classes, blank and space included; only, and then required, where the
+ *                          outputs are the best classes (TYPE_INT32) and their scores (TYPE_FP32)
  *
  * For role detect (pixels are normalised as the PP-OCR detectors were trained: BGR, ImageNet mean and deviation)
  *   max_side               the longer side of a page at most, in pixels, after the caller scaled it down;
@@ -40,7 +42,7 @@ const commonKeys = [
 ];
 const roleKeys = {
   detect: ['max_side', 'threshold', 'box_threshold', 'unclip_ratio', 'min_side'],
-  recognize: ['color_order', 'mean', 'std', 'height', 'width_ladder'],
+  recognize: ['color_order', 'mean', 'std', 'height', 'width_ladder', 'classes'],
 };
 
 export interface DetectSettings {
@@ -64,6 +66,8 @@ export interface RecognizeSettings {
   height: number;
   /** Pixels, ascending. */
   widthLadder: readonly number[];
+  /** Where the graph takes the best of them; else the output says how many there are. */
+  classes: number | undefined;
 }
 
 export interface Parameters {
@@ -119,6 +123,7 @@ function recognizeSettings(read: ParameterReader, itemDims: readonly number[]): 
       height > 0 ? read.fixed('height', height) : read.number('height', { min: 1, max: 4096, integer: true }),
     widthLadder:
       width > 0 ? [read.fixed('width_ladder', width)] : read.ladder('width_ladder', defaultWidthLadder),
+    classes: read.has('classes') ? read.number('classes', { min: 3, integer: true }) : undefined,
   };
 }
 
@@ -137,6 +142,10 @@ class ParameterReader {
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
     throw mistake(this.#file, key, given(text), `Set it to ${choices.join(' or ')}`);
+  }
+
+  has(key: string): boolean {
+    return this.#values.has(key);
   }
 
   number(key: string, rule: { fallback?: number; min: number; max?: number; integer?: boolean }): number {

@@ -1,4 +1,4 @@
-import { argmaxSteps, decodeCtc, loadDictionary } from '@glyphmill/core/ctc';
+import { argmaxSteps, decodeCtc, loadDictionary, ModelOutputError } from '@glyphmill/core/ctc';
 import { type LineNormalization, packLines } from '@glyphmill/core/recognition';
 import { type Reading, readingOf, restoreSpaces } from '@glyphmill/core/spacing';
 import type { InferenceSession } from 'onnxruntime-node';
@@ -18,6 +18,18 @@ interface Recognizer {
   /** Ascending; a micro-batch is padded with blank rows to the next of them. Empty: never padded. */
   batchSizes: readonly number[];
 }
+
+/** What the model says of some lines: every class's score, or the best classes and theirs. */
+interface LineScores {
+  /** [n, steps, classes], or with `indices` [n, steps]. */
+  data: Float32Array;
+  indices: Int32Array | undefined;
+  steps: number;
+  classes: number;
+}
+
+/** A probability of 1, and what float32 may round it up to. */
+const maxScore = 1 + 1e-5;
 
 /**
  * Lines of one width bucket → their readings. Warm when it resolves: on a GPU a new shape costs hundreds of
@@ -71,14 +83,10 @@ async function recognize(recognizer: Recognizer, lines: readonly ImageBytes[], w
     const rows = Math.min(most, batchSizes.find((size) => size >= part.length) ?? part.length);
     const tensor = packLines(part, width, { rows, normalization: normalization(settings) });
     lap((s) => (seconds.packSeconds += s));
-    const { data, steps, classes } = await inferLines(recognizer, tensor, rows, width);
+    const scored = await inferLines(recognizer, tensor, rows, width);
     lap((s) => (seconds.inferSeconds += s));
-    const { indices, scores } = argmaxSteps(
-      data.subarray(0, part.length * steps * classes),
-      part.length,
-      steps,
-      classes,
-    );
+    const { steps } = scored;
+    const { indices, scores } = bestOf(scored, part.length);
     for (const [row, line] of part.entries()) {
       const { characters } = decodeCtc(indices, scores, { offset: row * steps, steps }, dictionary);
       outputs.push(readingOf(restoreSpaces(characters, line, steps, width)));
@@ -97,15 +105,26 @@ async function inferLines(
   tensor: Float32Array,
   rows: number,
   width: number,
-): Promise<{ data: Float32Array; steps: number; classes: number }> {
-  const { data, dims } = await infer(session, config, tensor, [rows, 3, settings.height, width]);
-  const [n, steps, classes] = dims;
-  if (dims.length === 3 && n === rows && steps !== undefined && classes !== undefined)
-    return { data, steps, classes };
-  throw new ModelError(
-    'bad-output',
-    `${config.name}: expected [${rows}, steps, classes], got [${dims.join(', ')}]`,
-  );
+): Promise<LineScores> {
+  const { data, dims, indices } = await infer(session, config, tensor, [rows, 3, settings.height, width]);
+  const [n, steps = -1, classes = settings.classes] = dims;
+  const rank = indices ? 2 : 3;
+  const isPair = !indices || indices.dims.join() === dims.join();
+  if (dims.length === rank && n === rows && classes !== undefined && isPair)
+    return { data, indices: indices?.data, steps, classes };
+  const wanted = indices ? `[${rows}, steps] twice` : `[${rows}, steps, classes]`;
+  const found = [dims, ...(indices ? [indices.dims] : [])].map((shape) => `[${shape.join(', ')}]`);
+  throw new ModelError('bad-output', `${config.name}: expected ${wanted}, got ${found.join(' and ')}`);
+}
+
+/** The best class and its score for each step of the first `rows` lines, from either form of output. */
+function bestOf({ data, indices, steps, classes }: LineScores, rows: number) {
+  if (!indices) return argmaxSteps(data.subarray(0, rows * steps * classes), rows, steps, classes);
+  const scores = data.subarray(0, rows * steps);
+  // The largest of NaNs need not be NaN itself, but it is no probability either.
+  const wrong = scores.find((score) => !(score >= 0 && score <= maxScore));
+  if (wrong === undefined) return { indices, scores };
+  throw new ModelOutputError(`expected scores from 0 to 1, got ${wrong}`);
 }
 
 function fittingDictionary(text: string, file: string, classes: number): string[] {

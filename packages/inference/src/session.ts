@@ -84,29 +84,45 @@ export function itemDims({ input, maxBatchSize }: ModelConfig): readonly number[
   return maxBatchSize === 0 ? input.dims.slice(1) : input.dims;
 }
 
-/** Runs `data` of shape `dims`; throws `bad-output` unless the output is float32 of a whole shape. */
+/** What a model answered: its float32 output, and where it has them the best classes. */
+export interface Inferred {
+  data: Float32Array;
+  dims: readonly number[];
+  indices: { data: Int32Array; dims: readonly number[] } | undefined;
+}
+
+/** Runs `data` of shape `dims`; throws `bad-output` unless the outputs are float32 and int32 of a whole shape. */
 export async function infer(
   session: InferenceSession,
-  { name, input, output }: ModelConfig,
+  { name, input, output, indices }: ModelConfig,
   data: Float32Array,
   dims: readonly number[],
-): Promise<{ data: Float32Array; dims: readonly number[] }> {
-  const results = await session.run({ [input.name]: new Tensor('float32', data, dims) }, [output.name]);
+): Promise<Inferred> {
+  const wanted = indices ? [output.name, indices.name] : [output.name];
+  const results = await session.run({ [input.name]: new Tensor('float32', data, dims) }, wanted);
   const tensor = results[output.name];
   if (!tensor || !('dims' in tensor) || !(tensor.data instanceof Float32Array))
     throw new ModelError('bad-output', `${name}: expected float32 in output ${output.name}`);
-  return { data: tensor.data, dims: tensor.dims };
+  const found = { data: tensor.data, dims: tensor.dims };
+  if (!indices) return { ...found, indices: undefined };
+  const best = results[indices.name];
+  if (!best || !('dims' in best) || !(best.data instanceof Int32Array))
+    throw new ModelError('bad-output', `${name}: expected int32 in output ${indices.name}`);
+  return { ...found, indices: { data: best.data, dims: best.dims } };
 }
 
 /** Holds the model's own inputs and outputs against its config. Throws `ModelConfigError`. */
 export function checkSignature(session: InferenceSession, config: ModelConfig, file: string): void {
   const mistake = (field: string, problem: string, remedy: string) =>
     new ModelConfigError({ file, field, problem, remedy });
+  const inputs = { field: 'input', names: session.inputNames, metadata: session.inputMetadata };
+  const outputs = { field: 'output', names: session.outputNames, metadata: session.outputMetadata };
   const sides = [
-    { field: 'input', names: session.inputNames, metadata: session.inputMetadata, wanted: config.input },
-    { field: 'output', names: session.outputNames, metadata: session.outputMetadata, wanted: config.output },
+    { ...inputs, wanted: config.input, type: 'float32' },
+    { ...outputs, wanted: config.output, type: 'float32' },
+    ...(config.indices ? [{ ...outputs, wanted: config.indices, type: 'int32' }] : []),
   ];
-  for (const { field, names, metadata, wanted } of sides) {
+  for (const { field, names, metadata, wanted, type } of sides) {
     const found = metadata.find(({ name }) => name === wanted.name);
     if (!found?.isTensor)
       throw mistake(
@@ -114,8 +130,8 @@ export function checkSignature(session: InferenceSession, config: ModelConfig, f
         `the model has no ${field} "${wanted.name}"`,
         `It has: ${names.join(', ')}`,
       );
-    if (found.type !== 'float32')
-      throw mistake(`${field}.data_type`, `the model's is ${found.type}`, 'Use a model with float32 here');
+    if (found.type !== type)
+      throw mistake(`${field}.data_type`, `the model's is ${found.type}`, `Use a model with ${type} here`);
     const [batch] = found.shape;
     if (config.maxBatchSize > 1 && typeof batch === 'number')
       throw mistake(
