@@ -8,6 +8,7 @@ import { type Receiver, startReceiver } from 'glyphmill-cli/demo-receiver';
 import { localTenant } from 'glyphmill-cli/local-secrets';
 import sharp from 'sharp';
 import { samplesFolder } from '../fixtures/sample-list.ts';
+import { watchPeakRss } from './memory.ts';
 import { startTestSystem, type TestSystem } from './system.ts';
 
 const sample = (file: string) => readFileSync(`${samplesFolder}${file}`);
@@ -22,6 +23,9 @@ after(async () => {
   await receiver?.close();
   await running?.close();
 });
+
+/** What the README states for a worker on 2 cores. */
+const workerBoundBytes = 3e9;
 
 const s3 = (key: string, bucket = running.bucket) => ({ type: 's3', bucket, key });
 
@@ -48,6 +52,7 @@ test('each bad document ends with its own code within 10 s while its neighbours 
     'source-bucket-not-found': s3('good.png', 'nobody-has-this-bucket'),
     'image-too-large': s3('huge.png'),
   };
+  const peak = watchPeakRss(() => running.system.pids().worker);
   const submitted = await Promise.all([
     ...Object.entries(bad).map(async ([code, source]) => ({ code, job: await running.submit({ source }) })),
     ...[1, 2, 3].map(async () => ({ code: null, job: await running.submit({ source: s3('good.png') }) })),
@@ -58,6 +63,8 @@ test('each bad document ends with its own code within 10 s while its neighbours 
     assert.equal(ended.status, code === null ? 'succeeded' : 'failed');
     if (code !== null) assert.equal(ended.error?.retryable, false);
   }
+  const peakBytes = peak.stop();
+  assert.ok(peakBytes > 100e6 && peakBytes < workerBoundBytes, `the worker took ${peakBytes / 1e6} MB`);
 });
 
 test('a worker killed twice in the middle loses no job, and every end is told under one webhook-id', async () => {
