@@ -93,6 +93,14 @@ describe('the default models, with and without the graph work of their import', 
     assert.deepEqual(after.map(corners), before.map(corners));
   });
 
+  it('read pages whose map reaches 1 + 2⁻²³, as the runtime’s sigmoid may', async () => {
+    for (const [from, file] of [
+      [plainModels, 'small-print.png'],
+      [models, 'story.png'],
+    ] as const)
+      assert.ok((await sampleLines(from, file)).length > 10, file);
+  });
+
   it('give the recogniser’s best classes and their probabilities', async () => {
     const [before, after] = [await session(plain, 'ppocrv4-rec'), await session(imported, 'ppocrv4-rec')];
     const random = Float32Array.from({ length: 2 * 3 * 48 * 128 }, (_, i) => Math.sin(i * 12.9898 + i * i));

@@ -5,6 +5,7 @@ import type { ImageBytes } from './instance-messages.ts';
 import type { ModelConfig } from './model-config.ts';
 import { ModelError } from './model-error.ts';
 import type { DetectSettings } from './model-parameters.ts';
+import { settleProbabilities } from './probabilities.ts';
 import { type Runner, stopwatch } from './runner.ts';
 import { infer, smallest } from './session.ts';
 
@@ -64,6 +65,7 @@ function assertMap(
   if (dims.length !== wanted.length || dims.some((dim, i) => dim !== wanted[i]))
     throw new ModelError('bad-output', `${name}: expected [${wanted.join(', ')}], got [${dims.join(', ')}]`);
   // NaN passes no comparison, so it would count as "no text here".
-  if (!data.every((value) => value >= 0 && value <= 1))
-    throw new ModelError('bad-output', `${name}: expected probabilities, got a value outside 0..1 or NaN`);
+  const wrong = settleProbabilities(data);
+  if (wrong !== undefined)
+    throw new ModelError('bad-output', `${name}: expected probabilities from 0 to 1, got ${wrong}`);
 }

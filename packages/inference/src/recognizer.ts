@@ -7,6 +7,7 @@ import type { ModelConfig } from './model-config.ts';
 import { ModelConfigError } from './model-config-error.ts';
 import { ModelError } from './model-error.ts';
 import type { RecognizeSettings } from './model-parameters.ts';
+import { settleProbabilities } from './probabilities.ts';
 import { type Runner, stopwatch } from './runner.ts';
 import { infer } from './session.ts';
 
@@ -27,9 +28,6 @@ interface LineScores {
   steps: number;
   classes: number;
 }
-
-/** A probability of 1, and what float32 may round it up to. */
-const maxScore = 1 + 1e-5;
 
 /**
  * Lines of one width bucket → their readings. Warm when it resolves: on a GPU a new shape costs hundreds of
@@ -119,11 +117,11 @@ async function inferLines(
 
 /** The best class and its score for each step of the first `rows` lines, from either form of output. */
 function bestOf({ data, indices, steps, classes }: LineScores, rows: number) {
-  if (!indices) return argmaxSteps(data.subarray(0, rows * steps * classes), rows, steps, classes);
-  const scores = data.subarray(0, rows * steps);
-  // The largest of NaNs need not be NaN itself, but it is no probability either.
-  const wrong = scores.find((score) => !(score >= 0 && score <= maxScore));
-  if (wrong === undefined) return { indices, scores };
+  const best = indices
+    ? { indices, scores: data.subarray(0, rows * steps) }
+    : argmaxSteps(data.subarray(0, rows * steps * classes), rows, steps, classes);
+  const wrong = settleProbabilities(best.scores);
+  if (wrong === undefined) return best;
   throw new ModelOutputError(`expected scores from 0 to 1, got ${wrong}`);
 }
 
