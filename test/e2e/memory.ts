@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 const pageBytes = 4096;
 
 /** Resident memory of a process and all its descendants. Shared pages count in each, so this is an upper bound. */
-export function treeRssBytes(root: number): number {
+function treeRssBytes(root: number): number {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
