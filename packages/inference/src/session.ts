@@ -80,7 +80,7 @@ export function smallest(config: ModelConfig): number[] {
 }
 
 /** [channels, height, width] of one item, -1 where open. */
-export function itemDims({ input, maxBatchSize }: ModelConfig): readonly number[] {
+function itemDims({ input, maxBatchSize }: ModelConfig): readonly number[] {
   return maxBatchSize === 0 ? input.dims.slice(1) : input.dims;
 }
 
