@@ -20,6 +20,8 @@ const contentSecurityPolicy = {
   'frame-ancestors': "'none'",
   'img-src': ["'self'", 'data:'],
   'object-src': "'none'",
+  // Swagger UI styles its elements one by one; scripts stay limited to our own files.
+  'style-src': ["'self'", "'unsafe-inline'"],
 };
 
 const description = `Submit documents, poll or wait for them, or be told by a webhook. Errors are RFC 9457
@@ -60,6 +62,8 @@ export async function addOpenapi(app: App, { publicUrl }: { publicUrl: string | 
     // The default asks a public service to validate our document.
     uiConfig: { validatorUrl: null },
     staticCSP: contentSecurityPolicy,
+    // Without the bar of somebody else's logo and a field for other descriptions.
+    uiConfig: { layout: 'BaseLayout' },
   });
   app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(app.swagger()),

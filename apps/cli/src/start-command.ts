@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { dataDirOption } from './data-dir.ts';
+import { dataDirOption, defaultDataDir } from './data-dir.ts';
 import { expectFree } from './free-ports.ts';
 import { type LocalSystem, startLocalSystem } from './local-system.ts';
 import { forgetLocal, rememberLocal } from './target.ts';
@@ -54,7 +54,7 @@ async function run({ dataDir, port, s3Port, metricsPort }: StartOptions): Promis
   });
   try {
     rememberLocal(dataDir, { url: system.url, apiKey: system.apiKey });
-    process.stdout.write(welcome(system));
+    process.stdout.write(welcome(system, dataDir));
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
     say('\nstopping; jobs in hand go back to the queue …');
   } finally {
@@ -70,7 +70,8 @@ function sampleFile(): string {
   return existsSync(sample) ? sample : 'page.png';
 }
 
-function welcome({ url, apiKey, s3, logDir }: LocalSystem): string {
+function welcome({ url, apiKey, s3, logDir }: LocalSystem, dataDir: string): string {
+  const place = dataDir === defaultDataDir ? '' : ` --data-dir ${dataDir}`;
   const auth = `-H "Authorization: Bearer ${apiKey}"`;
   const store =
     s3 === undefined
@@ -86,7 +87,7 @@ Glyphmill is ready.
 Try, in another terminal:
 
   curl -s ${auth} -F image=@${sampleFile()} ${url}/v1/recognize
-  npx glyphmill submit --wait ${sampleFile()}
+  npx glyphmill submit --wait${place} ${sampleFile()}
   curl -s ${auth} ${url}/v1/jobs
 
 Ctrl-C stops everything.
