@@ -59,11 +59,9 @@ export async function addOpenapi(app: App, { publicUrl }: { publicUrl: string | 
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    // The default asks a public service to validate our document.
-    uiConfig: { validatorUrl: null },
     staticCSP: contentSecurityPolicy,
-    // Without the bar of somebody else's logo and a field for other descriptions.
-    uiConfig: { layout: 'BaseLayout' },
+    // No public service is asked to validate our document, and no bar asks for another one.
+    uiConfig: { validatorUrl: null, layout: 'BaseLayout' },
   });
   app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(app.swagger()),
