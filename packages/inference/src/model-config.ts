@@ -210,6 +210,11 @@ function toPolicy(policy: QueuePolicyText | null | undefined): QueuePolicy {
 
 function readInstanceGroup(raw: ConfigText, refuse: Refuse): InstanceGroup {
   const [group, ...others] = raw.instance_group;
+  const twice = others.find(
+    ({ name }, i) => name !== '' && raw.instance_group.findIndex((g) => g.name === name) <= i,
+  );
+  if (twice)
+    refuse('instance_group.name', `"${twice.name}" is given twice`, 'Keep one group, with the count of both');
   if (others.length > 0)
     refuse(
       'instance_group',

@@ -27,15 +27,21 @@ const maxTextBytes = 4 * 1024 * 1024;
  */
 export async function readRepository(repository: string): Promise<Map<string, ModelConfig>> {
   const models = new Map<string, ModelConfig>();
-  const entries = await readdir(repository, { withFileTypes: true });
-  for (const entry of entries
-    .filter(({ name }) => !name.startsWith('.'))
-    .sort((a, b) => a.name.localeCompare(b.name)))
-    if (entry.isDirectory()) models.set(entry.name, await readModelConfig(repository, entry.name));
+  for (const name of await modelNames(repository)) models.set(name, await readModelConfig(repository, name));
   return models;
 }
 
-async function readModelConfig(repository: string, name: string): Promise<ModelConfig> {
+/** The models' directories, whatever is in them, by name. */
+export async function modelNames(repository: string): Promise<string[]> {
+  const entries = await readdir(repository, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort((a, b) => a.localeCompare(b));
+}
+
+/** The config of one model. Throws `ModelConfigError`. */
+export async function readModelConfig(repository: string, name: string): Promise<ModelConfig> {
   const file = join(repository, name, 'config.pbtxt');
   const config = parseModelConfig(await readText(file, 'config.pbtxt'), file);
   if (config.name === name) return config;
@@ -51,9 +57,7 @@ async function readModelConfig(repository: string, name: string): Promise<ModelC
 export async function readVersions(repository: string, config: ModelConfig): Promise<ModelVersion[]> {
   const directory = join(repository, config.name);
   const configPath = join(directory, 'config.pbtxt');
-  const entries = await readdir(directory, { withFileTypes: true });
-  const numbers = entries.filter((entry) => entry.isDirectory() && /^[1-9]\d*$/.test(entry.name));
-  const present = numbers.map(({ name }) => Number(name)).sort((a, b) => b - a);
+  const present = await presentVersions(directory);
   const served = servedVersions(present, config.versionPolicy);
   if (typeof served === 'number' || served.length === 0)
     throw new ModelConfigError({
@@ -72,6 +76,13 @@ export async function readVersions(repository: string, config: ModelConfig): Pro
     versions.push({ config, version, configPath, modelPath, labelPath, sha256: await sha256File(modelPath) });
   }
   return versions;
+}
+
+/** The version directories of a model's directory, newest first. */
+export async function presentVersions(directory: string): Promise<number[]> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  const numbers = entries.filter((entry) => entry.isDirectory() && /^[1-9]\d*$/.test(entry.name));
+  return numbers.map(({ name }) => Number(name)).sort((a, b) => b - a);
 }
 
 /** The versions that a policy picks of those present (newest first), or the one it names in vain. */
