@@ -49,6 +49,7 @@ const commands = [
   'key',
   'simulate',
   'demo',
+  'doctor',
 ];
 
 test('the help names every command, and every command has help of its own', async () => {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { appCommands } from './app-commands.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { demoCommand } from './demo-command.ts';
+import { doctorCommand } from './doctor-command.ts';
 import { jobCommands } from './job-commands.ts';
 import { keyCommand } from './key-command.ts';
 import { ocrCommand } from './ocr-command.ts';
@@ -32,6 +33,7 @@ for (const command of [
   keyCommand(),
   simulateCommand(),
   demoCommand(),
+  doctorCommand(),
 ]) {
   program.addCommand(command.exitOverride().showHelpAfterError());
 }
