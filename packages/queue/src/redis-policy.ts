@@ -7,9 +7,10 @@ import { RedisPolicyError } from './errors.ts';
  */
 export async function requireKeepingRedis(redis: Redis, onWarning: (warning: string) => void): Promise<void> {
   try {
-    const { problem, warnings } = await report(redis);
+    const memory = await redis.info('memory');
+    const problem = problemOf(policyOf(memory));
     if (problem !== undefined) throw new RedisPolicyError(problem);
-    for (const warning of warnings) onWarning(warning);
+    for (const warning of await findWarnings(redis, memory)) onWarning(warning);
   } catch (error) {
     redis.disconnect();
     throw error;
@@ -36,34 +37,42 @@ export async function inspectRedis(url: string): Promise<RedisReport> {
   const redis = connectProducer(url, () => {});
   try {
     await ready(redis, inspectDeadlineMs);
-    return await report(redis);
+    const memory = await redis.info('memory');
+    const policy = policyOf(memory);
+    const warnings = await findWarnings(redis, memory);
+    return { version: versionOf(await redis.info('server')), policy, problem: problemOf(policy), warnings };
   } finally {
     redis.disconnect();
   }
 }
 
-/** Reads INFO, which managed services allow where they forbid CONFIG. */
-async function report(redis: Redis): Promise<RedisReport> {
-  const info = await redis.info();
-  const policy = field(info, 'maxmemory_policy') ?? 'unknown';
+/** Of INFO, which managed services allow where they forbid CONFIG. */
+function policyOf(memory: string): string {
+  return field(memory, 'maxmemory_policy') ?? 'unknown';
+}
+
+function problemOf(policy: string): string | undefined {
+  if (policy === 'noeviction') return undefined;
+  return `Redis has maxmemory-policy "${policy}" and may throw jobs away; set maxmemory-policy noeviction.`;
+}
+
+async function findWarnings(redis: Redis, memory: string): Promise<string[]> {
   const warnings: string[] = [];
-  if (field(info, 'aof_enabled') !== '1') {
+  if (field(await redis.info('persistence'), 'aof_enabled') !== '1') {
     warnings.push(
       'Redis keeps no append-only file, so that a crash loses accepted jobs; set appendonly yes.',
     );
   }
-  if (field(info, 'maxmemory') === '0') {
+  if (field(memory, 'maxmemory') === '0') {
     warnings.push('Redis has no maxmemory, so that a full queue can use up the host; set maxmemory.');
   }
-  return {
-    version: `${field(info, 'server_name') ?? 'redis'} ${field(info, 'valkey_version') ?? field(info, 'redis_version') ?? 'of unknown version'}`,
-    policy,
-    problem:
-      policy === 'noeviction'
-        ? undefined
-        : `Redis has maxmemory-policy "${policy}" and may throw jobs away; set maxmemory-policy noeviction.`,
-    warnings,
-  };
+  return warnings;
+}
+
+/** Valkey gives its own version beside that of the Redis it is compatible with. */
+function versionOf(server: string): string {
+  const version = field(server, 'valkey_version') ?? field(server, 'redis_version') ?? 'of unknown version';
+  return `${field(server, 'server_name') ?? 'redis'} ${version}`;
 }
 
 function field(info: string, name: string): string | undefined {
