@@ -47,6 +47,7 @@ const commands = [
   'result',
   'ocr',
   'key',
+  'models',
   'simulate',
   'demo',
   'doctor',

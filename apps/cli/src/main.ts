@@ -5,6 +5,7 @@ import { demoCommand } from './demo-command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { jobCommands } from './job-commands.ts';
 import { keyCommand } from './key-command.ts';
+import { modelsCommand } from './models-command.ts';
 import { ocrCommand } from './ocr-command.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { startCommand } from './start-command.ts';
@@ -14,6 +15,8 @@ const program = new Command('glyphmill')
   .version('0.1.0')
   .showHelpAfterError()
   .exitOverride()
+  // A command may have options of the same names.
+  .enablePositionalOptions()
   .addHelpText(
     'after',
     `
@@ -31,6 +34,7 @@ for (const command of [
   ...jobCommands(),
   ocrCommand(),
   keyCommand(),
+  modelsCommand(),
   simulateCommand(),
   demoCommand(),
   doctorCommand(),

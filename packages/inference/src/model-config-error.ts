@@ -14,3 +14,12 @@ export class ModelConfigError extends Error {
     this.remedy = at.remedy;
   }
 }
+
+export type Refuse = (field: string, problem: string, remedy: string) => never;
+
+/** Throws for mistakes in one file. */
+export function refuser(file: string): Refuse {
+  return (field, problem, remedy) => {
+    throw new ModelConfigError({ file, field, problem, remedy });
+  };
+}
