@@ -36,6 +36,14 @@ async function start(config: WorkerConfig): Promise<void> {
   });
   await importDefaultModels(config.modelRepository);
   const watch = createProgressWatch();
+  // Read at scrapes, which come once everything is open; counted into from the first model on.
+  const metrics = createWorkerMetrics({
+    documentsInFlight: () => watch.inHand,
+    bytesInFlight: () => engine.bytesInFlight,
+    linesWaiting: () => models.waiting(),
+    instances: () => models.states(),
+    models: () => models.info(),
+  });
   const models = await openModels({
     repository: config.modelRepository,
     names: {
@@ -47,6 +55,7 @@ async function start(config: WorkerConfig): Promise<void> {
       watch.progressed();
       metrics.onBatch(event);
     },
+    onProblem: (problem) => metrics.onModelProblem(problem),
     log,
   });
   const engine = openEngine({
@@ -55,13 +64,6 @@ async function start(config: WorkerConfig): Promise<void> {
     decodeDeadlineMs: config.decodeTimeoutSeconds * 1000,
     maxPagePixels: config.maxPageMegapixels * 1e6,
     maxPages: config.maxPages,
-  });
-  const metrics = createWorkerMetrics({
-    documentsInFlight: () => watch.inHand,
-    bytesInFlight: () => engine.bytesInFlight,
-    linesWaiting: () => models.waiting(),
-    instances: () => models.states(),
-    models: () => models.info(),
   });
   const pipeline = createPipeline({
     engine,

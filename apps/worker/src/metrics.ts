@@ -1,4 +1,4 @@
-import type { BatchEvent } from '@glyphmill/inference/models';
+import type { BatchEvent, ModelProblem } from '@glyphmill/inference/models';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StageTimes } from './pipeline.ts';
@@ -6,6 +6,7 @@ import type { StageTimes } from './pipeline.ts';
 export interface WorkerMetrics {
   registry: Registry;
   onBatch(event: BatchEvent): void;
+  onModelProblem(problem: ModelProblem): void;
   onAttempt(report: AttemptReport): void;
   onStages(stages: StageTimes): void;
 }
@@ -70,6 +71,12 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
     labelNames: ['outcome', 'code'],
     registers,
   });
+  const loadFailures = new Counter({
+    name: 'ocr_model_load_failures_total',
+    help: 'Model versions that did not load; the versions before them go on serving.',
+    labelNames: ['model', 'version'],
+    registers,
+  });
   gauges(state, registers);
 
   return {
@@ -85,6 +92,9 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
       stage.observe({ stage: 'pack' }, event.packSeconds);
       stage.observe({ stage: 'infer' }, event.inferSeconds);
       stage.observe({ stage: 'post' }, event.postSeconds);
+    },
+    onModelProblem({ model, version }) {
+      if (version !== null) loadFailures.inc({ model, version });
     },
     onAttempt({ ended, failure, durationMs }) {
       attempts.inc({ outcome: ended, code: failure?.code ?? '' });

@@ -12,14 +12,17 @@ import type { InstanceState } from './instance.ts';
 import { readingSchema, regionsSchema } from './instance-messages.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { Logger } from './logger.ts';
-import { detectSettings, pickModel, pickVersion, recognizeSettings } from './model-choice.ts';
+import { detectSettings, pickModel, recognizeSettings } from './model-choice.ts';
+import type { ModelConfig } from './model-config.ts';
 import { planModel } from './model-plan.ts';
-import { readRepository, readVersions } from './repository.ts';
+import { readRepository } from './repository.ts';
 import type { RunOptions, Served } from './scheduler.ts';
-import { openServed, type ServedVersion } from './served-model.ts';
+import { openServed } from './served-model.ts';
 import { cpuBudget } from './threads.ts';
+import { defaultVersionLimits, type VersionLimits } from './version-limits.ts';
+import { type ModelProblem, VersionSet } from './version-set.ts';
 
-export type { BatchEvent, Served };
+export type { BatchEvent, ModelProblem, Served };
 
 export interface OpenModelsOptions {
   /** Directory of a Triton model repository. */
@@ -34,6 +37,9 @@ export interface OpenModelsOptions {
   threads?: number;
   limits?: Partial<Limits>;
   onBatch?: (event: BatchEvent) => void;
+  /** Told once of each version that does not load, and of each mistake that keeps versions from being followed. */
+  onProblem?: (problem: ModelProblem) => void;
+  versions?: Partial<VersionLimits>;
   log: Logger;
 }
 
@@ -67,7 +73,10 @@ export interface Models {
   /** Throws `ModelError`, or the signal's reason. */
   recognize(line: LineCrop, options?: ItemOptions): Promise<{ reading: Reading; served: Served }>;
   info(): ModelInfo[];
+  /** Of all instances that are up, those of versions that only finish their items included. */
   states(): ModelState[];
+  /** Why the versions served are not those of the repository; empty where they are. */
+  problems(): ModelProblem[];
   /** Items of all models that wait for an instance. */
   waiting(): number;
   /** Refuses new items, finishes those under way within `deadlineMs`, and ends every instance. */
@@ -77,108 +86,113 @@ export interface Models {
 /**
  * Opens the detector and the recogniser of a model repository, warm. Throws `ModelConfigError` for a mistake in the
  * repository, `ModelError` (`provider-unavailable`, `start-failed`) where a model does not come up; then nothing stays.
+ * From then on the versions in the repository are followed, as `VersionSet` says.
  */
 export async function openModels(options: OpenModelsOptions): Promise<Models> {
-  const { repository, names = {}, instances = {}, onBatch = () => {}, log } = options;
-  const limits = { ...defaultLimits, ...options.limits };
+  const { repository, names = {} } = options;
   const configs = [...(await readRepository(repository)).values()];
-  const budget = cpuBudget();
-  const gate = new CpuGate(budget);
-  const open = async <Output>(role: 'detect' | 'recognize', parseOutput: (output: unknown) => Output) => {
+  const gate = new CpuGate(cpuBudget());
+  const open = <Output>(role: 'detect' | 'recognize', parseOutput: (output: unknown) => Output) => {
     const config = pickModel(configs, { role, name: names[role], repository });
-    const asked = {
-      provider: options.provider ?? 'auto',
-      threads: options.threads,
-      instances: instances[role],
-      budget,
-    };
-    const found = await readVersions(repository, config);
-    return openAll(
-      found.map((version) => async () => {
-        const plan = await planModel(version, asked);
-        return openServed({ version, plan, gate, limits, log, onBatch, parseOutput });
-      }),
-    );
+    return openVersions(options, { config, gate, parseOutput });
   };
-  const [detectors, recognizers] = await openBoth(
-    open('detect', (output) => regionsSchema.parse(output)),
-    open('recognize', (output) => readingSchema.parse(output)),
+  const [detector, recognizer] = await openBoth(
+    async () => open('detect', (output) => regionsSchema.parse(output)),
+    async () => open('recognize', (output) => readingSchema.parse(output)),
   );
-  return serve(detectors, recognizers);
+  return serve(detector, recognizer);
 }
 
-type Opened<Output> = ServedVersion<Output>[];
-
-/** One version after the other: a model's size in memory is its own, but warming up two at once helps nobody. */
-async function openAll<Output>(
-  opens: readonly (() => Promise<ServedVersion<Output>>)[],
-): Promise<Opened<Output>> {
-  const opened: Opened<Output> = [];
-  try {
-    for (const open of opens) opened.push(await open());
-  } catch (error) {
-    await closeAll(opened);
-    throw error;
-  }
-  return opened;
+function openVersions<Output>(
+  { repository, onBatch = () => {}, onProblem = () => {}, log, ...options }: OpenModelsOptions,
+  {
+    config,
+    gate,
+    parseOutput,
+  }: { config: ModelConfig; gate: CpuGate; parseOutput: (output: unknown) => Output },
+): Promise<VersionSet<Output>> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const asked = {
+    provider: options.provider ?? 'auto',
+    threads: options.threads,
+    instances: options.instances?.[config.settings.role],
+    budget: cpuBudget(),
+  };
+  let configText: string | undefined;
+  return VersionSet.open<Output>({
+    repository,
+    config,
+    limits: { ...defaultVersionLimits, ...options.versions },
+    onProblem,
+    log,
+    async open(version, signal) {
+      const plan = await planModel(version, asked);
+      // Later versions are read by the config that the first were, whatever the file has come to say.
+      configText ??= plan.open.configText;
+      const pinned = { ...plan, open: { ...plan.open, configText } };
+      return openServed({ version, plan: pinned, gate, limits, log, onBatch, parseOutput, signal });
+    },
+  });
 }
 
 async function openBoth<A, B>(
-  first: Promise<Opened<A>>,
-  second: Promise<Opened<B>>,
-): Promise<[Opened<A>, Opened<B>]> {
-  const [a, b] = await Promise.allSettled([first, second]);
+  first: () => Promise<VersionSet<A>>,
+  second: () => Promise<VersionSet<B>>,
+): Promise<[VersionSet<A>, VersionSet<B>]> {
+  const [a, b] = await Promise.allSettled([first(), second()]);
   if (a.status === 'fulfilled' && b.status === 'fulfilled') return [a.value, b.value];
-  if (a.status === 'fulfilled') await closeAll(a.value);
-  if (b.status === 'fulfilled') await closeAll(b.value);
+  if (a.status === 'fulfilled') await a.value.close(0);
+  if (b.status === 'fulfilled') await b.value.close(0);
   throw a.status === 'rejected' ? a.reason : b.status === 'rejected' ? b.reason : new Error('unreachable');
-}
-
-async function closeAll(versions: readonly ServedVersion<unknown>[], deadlineMs = 0): Promise<void> {
-  await Promise.all(versions.map(({ scheduler }) => scheduler.close(deadlineMs)));
 }
 
 /** What a worker gives runs under way when it is asked to stop. */
 const defaultCloseMs = 10_000;
 
-function serve(detectors: Opened<Region[]>, recognizers: Opened<Reading>): Models {
-  const all = [...detectors, ...recognizers];
-  const [detector] = detectors;
-  const [recognizer] = recognizers;
+function serve(detectors: VersionSet<Region[]>, recognizers: VersionSet<Reading>): Models {
+  const [detector] = detectors.served;
+  const [recognizer] = recognizers.served;
   if (!detector || !recognizer) throw new Error('expected a version of each model');
+  // They are the same for every version: a config that changes them is not followed.
   const page = detectSettings(detector);
   const line = recognizeSettings(recognizer);
+  const alive = () => [...detectors.alive, ...recognizers.alive];
   return {
     pageSize: ({ width, height }) => detectionSize(width, height, page.maxSide),
     maxPageSide: page.maxSide,
     lineSize: { height: line.height, maxWidth: line.widthLadder.at(-1) ?? 0 },
-    async detect(image, options = {}) {
-      const served = pickVersion(detectors, options.version);
-      assertPageFits(image, detectSettings(served));
-      const bucket = { key: `${image.width}x${image.height}`, width: image.width };
-      const { output, served: by } = await served.scheduler.run(image, bucket, options);
-      return { regions: output, served: by };
-    },
-    async recognize(crop, options = {}) {
-      const served = pickVersion(recognizers, options.version);
-      const settings = recognizeSettings(served);
-      assertLineFits(crop, settings);
-      const width = ladderWidth(crop.width, settings.widthLadder);
-      const { output, served: by } = await served.scheduler.run(crop, { key: String(width), width }, options);
-      return { reading: output, served: by };
-    },
+    detect: (image, options = {}) =>
+      detectors.use(options.version, async (version) => {
+        assertPageFits(image, page);
+        const bucket = { key: `${image.width}x${image.height}`, width: image.width };
+        const { output, served } = await version.scheduler.run(image, bucket, options);
+        return { regions: output, served };
+      }),
+    recognize: (crop, options = {}) =>
+      recognizers.use(options.version, async (version) => {
+        assertLineFits(crop, line);
+        const width = ladderWidth(crop.width, line.widthLadder);
+        const bucket = { key: String(width), width };
+        const { output, served } = await version.scheduler.run(crop, bucket, options);
+        return { reading: output, served };
+      }),
     info: () =>
-      all.map((served) => ({
-        ...served.model,
-        default: served === detector || served === recognizer,
-        maxBatchSize: served.version.config.maxBatchSize,
-        labels: served.labels,
-      })),
+      [detectors.served, recognizers.served].flatMap((versions) =>
+        versions.map(({ model, version, labels }, i) => ({
+          ...model,
+          default: i === 0,
+          maxBatchSize: version.config.maxBatchSize,
+          labels,
+        })),
+      ),
     states: () =>
-      all.flatMap(({ model, scheduler }) =>
+      alive().flatMap(({ model, scheduler }) =>
         scheduler.instances.map(({ state }) => ({ model: model.name, version: model.version, ...state })),
       ),
-    waiting: () => all.reduce((sum, { scheduler }) => sum + scheduler.waiting, 0),
-    close: (deadlineMs = defaultCloseMs) => closeAll(all, deadlineMs),
+    problems: () => [...detectors.problems(), ...recognizers.problems()],
+    waiting: () => alive().reduce((sum, { scheduler }) => sum + scheduler.waiting, 0),
+    async close(deadlineMs = defaultCloseMs) {
+      await Promise.all([detectors.close(deadlineMs), recognizers.close(deadlineMs)]);
+    },
   };
 }

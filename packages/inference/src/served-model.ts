@@ -17,6 +17,8 @@ export interface OpenServedOptions<Output> {
   log: Logger;
   onBatch: (event: BatchEvent) => void;
   parseOutput: (output: unknown) => Output;
+  /** Aborting ends the instances that are coming up. */
+  signal: AbortSignal;
 }
 
 /** One model version with its instances up. */
@@ -29,15 +31,20 @@ export interface ServedVersion<Output> {
 
 /** Opens every instance of a model version, or none: the first failure ends those that are up and is thrown. */
 export async function openServed<Output>(options: OpenServedOptions<Output>): Promise<ServedVersion<Output>> {
-  const { version, plan, gate, limits, log, onBatch, parseOutput } = options;
+  const { version, plan, gate, limits, log, onBatch, parseOutput, signal } = options;
   const { config } = version;
   const instances: Instance[] = [];
   const start = (provider: 'auto' | 'cpu' | 'cuda', gpu: number): Promise<ReadyMessage> => {
+    signal.throwIfAborted();
     const open = { ...plan.open, provider, gpu };
     const instance = new Instance({ instance: instances.length, open, model: config.name, limits, log });
     instances.push(instance);
     return instance.open();
   };
+  const stop = () => {
+    for (const instance of instances) void instance.close();
+  };
+  signal.addEventListener('abort', stop, { once: true });
   try {
     const { provider, ready } = await startAll(plan, start);
     const model: ServedModel = {
@@ -78,6 +85,8 @@ export async function openServed<Output>(options: OpenServedOptions<Output>): Pr
   } catch (error) {
     await Promise.all(instances.map((instance) => instance.close()));
     throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 
