@@ -97,6 +97,20 @@ describe('importing a model', () => {
     assert.ok((await readdir(join(repository, 'recipe-too'))).includes('7'));
   });
 
+  it('makes of the files of the default models what these are', async () => {
+    for (const [name, from, labels] of [
+      ['ppocrv4-det', 'ch_PP-OCRv4_det_infer.onnx', undefined],
+      ['ppocrv4-rec', 'ch_PP-OCRv4_rec_infer.onnx', keys],
+    ] as const) {
+      const { note } = await run({ name: `again-${name}`, file: join(defaultModelAssets(), from), labels });
+      const known = await readImportNote(join(repository, name, '1'));
+      assert.equal(note.source.sha256, known?.source.sha256);
+      assert.equal(note.model.sha256, known?.model.sha256);
+      assert.deepEqual(note.changes, known?.changes);
+      assert.ok((note.compared?.largestDifference ?? 1) < 1e-5);
+    }
+  });
+
   it('overwrites no version', async () => {
     await run({ name: 'kept' });
     const before = await readFile(join(repository, 'kept/1/import.json'), 'utf8');

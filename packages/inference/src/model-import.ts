@@ -222,6 +222,8 @@ async function stageFiles(
 /** A rename fails where something is there, so that of two imports at once one is refused. */
 async function moveInto(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     const at = {
       file: to,
       field: 'version',
