@@ -41,15 +41,21 @@ export async function watchGpu(
 async function watch(samples: GpuSample[], signal: AbortSignal): Promise<void> {
   const query = ['--query-gpu=utilization.gpu,memory.used', '--format=csv,noheader,nounits', '-i', '0'];
   while (!signal.aborted) {
-    const answer = await promisify(execFile)('nvidia-smi', query, { timeout: answerDeadlineMs }).catch(
-      () => undefined,
-    );
-    const [, busy, memory] = /^\s*(\d+), (\d+)/.exec(answer?.stdout ?? '') ?? [];
+    const [, busy, memory] = /^\s*(\d+), (\d+)/.exec((await nvidiaSmi(query)) ?? '') ?? [];
     if (busy === undefined) return;
     samples.push({ atMs: performance.now(), busyPercent: Number(busy), memoryMib: Number(memory) });
     // Rejects where it is over, which the loop sees.
     await delay(sampleMs, undefined, { signal }).catch(() => {});
   }
+}
+
+/** What nvidia-smi prints; undefined where it is not there or fails. */
+export async function nvidiaSmi(args: readonly string[]): Promise<string | undefined> {
+  const options = { timeout: answerDeadlineMs };
+  return promisify(execFile)('nvidia-smi', args, options).then(
+    ({ stdout }) => stdout,
+    () => undefined,
+  );
 }
 
 /** Of the samples between the start and the end of what was measured: loading and warming up do not count. */

@@ -6,7 +6,6 @@
  *   node --import tsx test/bench/gpu.ts [--provider cuda] [--sizes 1,2,4,…,256] [--instances 1,2,4] [--seconds 5]
  *     [--width 320] [--out test/bench/results/gpu-cuda.json]
  */
-import { execFileSync } from 'node:child_process';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,7 +15,7 @@ import { cudaLibraryMissing } from '@glyphmill/inference/cuda-library';
 import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { runtime } from '@glyphmill/inference/runtime';
 import { z } from 'zod';
-import { type GpuUse, watchGpu } from './gpu-busy.ts';
+import { type GpuUse, nvidiaSmi, watchGpu } from './gpu-busy.ts';
 import { compareWithCpu } from './gpu-correctness.ts';
 import { lineHeight, runBare, runOurs } from './recognizer-load.ts';
 
@@ -60,7 +59,7 @@ else {
 async function bench({ provider, sizes, instances, seconds, width, out }: Options): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'glyphmill-bench-'));
   try {
-    const machine = describeMachine();
+    const machine = await describeMachine();
     console.log(Object.values(machine).join('; '));
     await importDefaultModels(join(folder, 'default'));
     const correctness = await compareWithCpu(join(folder, 'default'), provider);
@@ -134,21 +133,13 @@ function format(row: Row | undefined): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-function describeMachine(): Record<string, string> {
+async function describeMachine(): Promise<Record<string, string>> {
+  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
   return {
-    gpu: describeGpu(),
+    gpu: (await nvidiaSmi(query))?.trim() ?? 'no GPU',
     cpu: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown CPU'}`,
     node: `Node ${process.versions.node}`,
     runtime,
     date: new Date().toISOString().slice(0, 10),
   };
-}
-
-function describeGpu(): string {
-  try {
-    const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
-    return execFileSync('nvidia-smi', query, { encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return 'no GPU';
-  }
 }
