@@ -196,10 +196,11 @@ test('another tenant’s job does not exist, nor does one that never was or has 
   }
 });
 
-test('a model that no worker serves is refused once workers have said what they serve', async () => {
+test('a model that no worker has announced is refused, and the default one is not', async () => {
   const worked = await startApi(stores);
   const owner = worked.caller();
-  await owner.submit({ model: 'anything' });
+  await owner.submit({ model: 'default' });
+  await owner.refused('unknown-model', 'POST', '/v1/jobs', { json: { source: s3Source, model: 'svtr' } });
   const worker = await startWorker(worked, async ({ jobId }) => outcomeOf(inlineResult(jobId, 'x')));
   const problem = await owner.refused('unknown-model', 'POST', '/v1/jobs', {
     json: { source: s3Source, model: 'other' },

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
 import { type Mode, optionsSchema } from '@glyphmill/contract/request';
 import type { Result } from '@glyphmill/contract/result';
@@ -254,6 +257,25 @@ test('a decoder that needs too much memory is told from one that crashes', async
   };
   assert.equal(await failure(decode()), 'decode-out-of-memory');
   decoder.kill();
+});
+
+test('a document that waits for its lines holds none of its bytes', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const signal = new AbortController().signal;
+  const scanOnce = async () => {
+    const bytes = Uint8Array.from(notice);
+    const document = await engine.scan(bytes, { mode: 'document', options: optionsSchema.parse({}), signal });
+    return { document, held: new WeakRef(bytes) };
+  };
+  const { document, held } = await scanOnce();
+  const deadline = Date.now() + 10_000;
+  while (held.deref() !== undefined && Date.now() < deadline) {
+    await delay(20);
+    collect();
+  }
+  assert.equal(held.deref(), undefined, 'the bytes are still reachable');
+  assert.equal((await document.result(null)).pages.length, 1);
 });
 
 test('what is aborted stops with its reason and takes no neighbour along', async () => {

@@ -96,6 +96,34 @@ test('a job whose worker died three times ends as worker-lost without a fourth',
     await worker.close(1000);
   }));
 
+test('jobs that may have killed a worker take turns, and others do not wait for them', () =>
+  withQueue(async (queue) => {
+    const suspects = [newJob(), newJob(), newJob()];
+    const fresh = newJob();
+    for (const job of [...suspects, fresh]) await queue.store.submit(job);
+    for (const { id } of suspects) await begin(queue.redis, queue.keys, id);
+    let atOnce = 0;
+    let most = 0;
+    let freshBegun = false;
+    const worker = await startWorker(queue, async ({ jobId, crashes }) => {
+      if (jobId === fresh.id) {
+        freshBegun = true;
+        return succeeded;
+      }
+      assert.equal(crashes, 1);
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await until('the fresh job has begun beside the first suspect', () => freshBegun);
+      atOnce -= 1;
+      return succeeded;
+    });
+    for (const { id } of [...suspects, fresh]) {
+      assert.equal((await ends(queue, id)).status, 'succeeded');
+    }
+    assert.equal(most, 1);
+    await worker.close(1000);
+  }));
+
 test('a job that crashed twice is still attempted', () =>
   withQueue(async (queue) => {
     const job = newJob();

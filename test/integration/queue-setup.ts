@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { newId } from '@glyphmill/contract/id';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import { startRedis } from '@glyphmill/embedded/redis';
-import { type Attempt, claim, type Outcome } from '@glyphmill/queue/attempt';
+import { type Attempt, claim, begin as noteBegun, type Outcome } from '@glyphmill/queue/attempt';
 import { connectConsumer, type Redis } from '@glyphmill/queue/connection';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { type Keys, keysOf, type QueueAddress } from '@glyphmill/queue/keys';
@@ -80,8 +80,10 @@ export const succeeded: Extract<Outcome, { status: 'succeeded' }> = {
 
 /** Begins an attempt that must be there to begin. */
 export async function begin(redis: Redis, keys: Keys, jobId: string): Promise<Attempt> {
-  const claimed = await claim(redis, keys, jobId);
+  const worker = newId('wrk');
+  const claimed = await claim(redis, keys, { jobId, worker });
   if (claimed.kind !== 'claimed') throw new Error(`expected an attempt at ${jobId}, got ${claimed.kind}`);
+  await noteBegun(redis, keys, { attempt: claimed.attempt, worker });
   return claimed.attempt;
 }
 

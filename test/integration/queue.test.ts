@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { newId } from '@glyphmill/contract/id';
-import { type CommitAnswer, claim, commit, release } from '@glyphmill/queue/attempt';
+import { type CommitAnswer, claim, commit, begin as noteBegun, release } from '@glyphmill/queue/attempt';
 import { connectConsumer } from '@glyphmill/queue/connection';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import { QueueFull, QueueUnavailable, RedisPolicyError } from '@glyphmill/queue/errors';
@@ -90,11 +90,29 @@ test('a commit is refused when another attempt has begun, when the job has ended
     assert.equal(await commitAs(zombie), 'final');
     assert.equal(await commitAs(attempt), 'final');
     assert.equal((await store.get('acme', job.id))?.status, 'succeeded');
-    assert.deepEqual(await claim(redis, keys, job.id), { kind: 'final' });
+    assert.deepEqual(await claim(redis, keys, { jobId: job.id, worker: 'w' }), { kind: 'final' });
     assert.equal(await redis.xlen(keys.outbox), 1, 'one event');
     await redis.del(keys.record(job.id));
     assert.equal(await commitAs(attempt), 'missing');
-    assert.deepEqual(await claim(redis, keys, job.id), { kind: 'missing' });
+    assert.deepEqual(await claim(redis, keys, { jobId: job.id, worker: 'w' }), { kind: 'missing' });
+  }));
+
+test('a death is held against a job only if it had begun, and never by the worker that is still alive', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob();
+    await store.submit(job);
+    const attemptBy = async (worker: string) => {
+      const claimed = await claim(redis, keys, { jobId: job.id, worker });
+      return claimed.kind === 'claimed' ? claimed.attempt : assert.fail(claimed.kind);
+    };
+    await attemptBy('one');
+    const second = await attemptBy('two');
+    assert.equal(second.crashes, 0, 'it only waited for its turn');
+    await noteBegun(redis, keys, { attempt: second, worker: 'two' });
+    assert.equal((await attemptBy('two')).crashes, 0, 'it only lost its lock');
+    const fourth = await attemptBy('three');
+    await noteBegun(redis, keys, { attempt: fourth, worker: 'three' });
+    assert.equal((await attemptBy('four')).crashes, 1);
   }));
 
 test('an attempt after one that died counts a crash, an attempt after one that was released does not', () =>
@@ -324,12 +342,9 @@ test('a Redis that may throw jobs away is refused', async () => {
       { url: own.url, shard: newShard() },
       { maxWaiting: 10, onError: () => {}, onWarning: () => {} },
     );
-    for (const refused of [starting, opening]) {
-      await assert.rejects(
-        refused,
-        (error) => error instanceof RedisPolicyError && /allkeys-lru/.test(error.message),
-      );
-    }
+    const isRefusal = (error: unknown) =>
+      error instanceof RedisPolicyError && /allkeys-lru/.test(error.message);
+    await Promise.all([starting, opening].map((refused) => assert.rejects(refused, isRefusal)));
   } finally {
     await own.stop();
   }

@@ -1,5 +1,5 @@
 import { JobFailure } from '@glyphmill/contract/failure';
-import type { ProblemCode } from '@glyphmill/contract/problem';
+import { type ProblemCode, problems } from '@glyphmill/contract/problem';
 import { QueueFull, QueueUnavailable } from '@glyphmill/queue/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -25,7 +25,8 @@ const frameworkCodes: Record<string, ProblemCode> = {
 export function createErrorHandler({ refused }: Pick<ApiMetrics, 'refused'>) {
   return async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const problem = toProblem(error);
-    if (problem.code === 'internal') request.log.error({ err: error }, 'a request failed');
+    const ours = problems[problem.code].status >= 500 && problem.code !== 'queue-full';
+    if (ours) request.log.error({ err: error }, 'a request failed');
     refused.inc({ reason: problem.code });
     const { retryAfterSeconds, headers } = problem.options;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
@@ -40,13 +41,17 @@ export function createErrorHandler({ refused }: Pick<ApiMetrics, 'refused'>) {
 
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof z.ZodError) return invalid(error, contextOf(error));
+  // Without this note it is a record or an answer of our own that is not as it should be.
+  if (error instanceof z.ZodError && 'validationContext' in error) {
+    return invalid(error, String(error.validationContext));
+  }
   if (error instanceof QueueFull) {
     return new Problem('queue-full', { detail: error.message, retryAfterSeconds: error.retryAfterSeconds });
   }
   if (error instanceof QueueUnavailable) {
     return new Problem('queue-unavailable', {
-      detail: 'Nothing was accepted, or nothing could be looked up; try again shortly.',
+      detail:
+        'The queue did not answer in time. A job being submitted may have been taken all the same: look for it in GET /v1/jobs before you send it again.',
       retryAfterSeconds: unavailableRetrySeconds,
     });
   }
@@ -75,9 +80,4 @@ function unexpected(): Problem {
   return new Problem('internal', {
     detail: 'An unexpected error stopped this request; the log names its cause under the same request id.',
   });
-}
-
-/** Fastify notes on a validation error which part of the request it is about. */
-function contextOf(error: object): string {
-  return 'validationContext' in error ? String(error.validationContext) : 'body';
 }

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 import { decodeSource, type Submission } from './submit.ts';
+import { parseBody } from './validation.ts';
 
 const settingsSchema = createJobSchema.pick({ mode: true, model: true, options: true });
 
@@ -27,7 +28,7 @@ export async function readRecognition(request: FastifyRequest): Promise<Submissi
     const contentType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
     return highPriority({ source: inline(request.body, contentType) });
   }
-  const { source, ...settings } = recognizeBodySchema.parse(request.body);
+  const { source, ...settings } = parseBody(recognizeBodySchema, request.body);
   return highPriority({ ...settings, source: decodeSource(source) });
 }
 
@@ -47,7 +48,7 @@ async function readMultipart(request: FastifyRequest): Promise<Submission> {
     throw isDecided(error) ? error : malformed(error);
   }
   if (image === undefined) throw missingImage();
-  const settings = settingsSchema.parse(fields);
+  const settings = parseBody(settingsSchema, fields);
   return highPriority({ ...settings, source: inline(image.bytes, image.contentType) });
 }
 

@@ -88,12 +88,12 @@ function checkSource({ config }: Dependencies, caller: ApiKeyEntry, { bucket, ke
   });
 }
 
-/** While no worker has announced itself, as after scaling to zero, every name may yet be served. */
+/** Workers announce what they serve, and are remembered for a week: that outlives scaling to zero. */
 async function checkModel({ jobs }: Dependencies, name: string): Promise<void> {
   if (name === 'default') return;
   const recognizers = (await jobs.models()).filter(({ role }) => role === 'recognize');
-  if (recognizers.length === 0 || recognizers.some((model) => model.name === name)) return;
-  const names = recognizers.map((model) => model.name).join(', ');
+  if (recognizers.some((model) => model.name === name)) return;
+  const names = ['default', ...recognizers.map((model) => model.name)].join(', ');
   throw new Problem('unknown-model', { detail: `There is no model ${name}; there is: ${names}.` });
 }
 

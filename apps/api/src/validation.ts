@@ -18,6 +18,13 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 
 type Fault = NonNullable<ProblemBody['errors']>[number];
 
+/** Parses a body that a route reads itself. Throws the Problem that it means for the caller. */
+export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw invalid(parsed.error, 'body');
+  return parsed.data;
+}
+
 /** What a failed validation of the named part of the request (`body`, `querystring`, `params`) means. */
 export function invalid(error: z.ZodError, part: string): Problem {
   // An id that is none cannot be the id of anything.

@@ -20,6 +20,13 @@ export async function waitForEnd(
  */
 export function untilGone(reply: FastifyReply, closing: AbortSignal): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return AbortSignal.any([gone.signal, closing]);
+  // Not AbortSignal.any: on Node 20 a signal that lives as long as the process keeps something of each.
+  const leave = () => gone.abort();
+  closing.addEventListener('abort', leave, { once: true });
+  if (closing.aborted) leave();
+  reply.raw.once('close', () => {
+    closing.removeEventListener('abort', leave);
+    leave();
+  });
+  return gone.signal;
 }

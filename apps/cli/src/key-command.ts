@@ -10,23 +10,42 @@ import {
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 
+const defaultScopes: Scope[] = ['jobs:write', 'jobs:read', 'webhooks:admin'];
+
+type Places = NonNullable<ApiKeyEntry['buckets']>;
+
+interface CreateOptions {
+  tenant: string;
+  scopes: Scope[];
+  bucket?: Places;
+  file: string;
+}
+
 /** `glyphmill key create`: makes an API key and adds its digest to the file that the API reads. */
 export function keyCommand(): Command {
   const create = new Command('create')
     .description('Make an API key, add its digest to the key file, and print the key once')
     .requiredOption('--tenant <name>', 'the tenant whose jobs the key sees')
-    .option('--scopes <list>', 'what it may do, separated by commas', parseScopes, [
-      'jobs:write',
-      'jobs:read',
-    ] as Scope[])
+    .option('--scopes <list>', 'what it may do, separated by commas', parseScopes, defaultScopes)
+    .option(
+      '--bucket <name[/prefix]>',
+      'a place its documents may come from; repeatable (default: any)',
+      addPlace,
+    )
     .option('--file <path>', 'the key file (API_KEYS_FILE)', 'api-keys.json')
-    .action(({ tenant, scopes, file }: { tenant: string; scopes: Scope[]; file: string }) => {
-      const { key, entry } = newApiKey({ tenant, scopes });
+    .action(({ tenant, scopes, bucket: buckets, file }: CreateOptions) => {
+      const { key, entry } = newApiKey({ tenant, scopes, ...(buckets === undefined ? {} : { buckets }) });
       writeKeyFile(file, [...readKeyFile(file), entry]);
       process.stdout.write(`${key}\n`);
       process.stderr.write(`Its digest was added to ${file}; the API notices within seconds.\n`);
     });
   return new Command('key').description('Manage API keys').addCommand(create);
+}
+
+function addPlace(text: string, places: Places = []): Places {
+  const [bucket = '', ...rest] = text.split('/');
+  if (bucket === '') throw new InvalidArgumentError('expected a bucket, or bucket/prefix');
+  return [...places, rest.length === 0 ? { bucket } : { bucket, prefix: rest.join('/') }];
 }
 
 function readKeyFile(file: string): ApiKeyEntry[] {

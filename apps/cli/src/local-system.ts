@@ -16,6 +16,7 @@ export interface LocalSystemOptions {
 
 export interface LocalSystem {
   url: string;
+  /** Of no use where the environment names a key file. */
   apiKey: string;
   /** Where documents can be put; undefined when an S3 store of the user's own is configured. */
   s3: { endpoint: string; accessKeyId: string; secretAccessKey: string; bucket: string } | undefined;
@@ -44,6 +45,11 @@ const ownStoreSettings = [
   'AWS_ROLE_ARN',
 ];
 
+/** Whether the environment names an S3 store, so that none is embedded. */
+export function hasOwnStore(env: Record<string, string | undefined>): boolean {
+  return ownStoreSettings.some((name) => env[name]);
+}
+
 /**
  * Brings up the whole system on loopback: Redis and an S3 store unless the environment names some, the API,
  * a worker and webhook delivery. What is started here is stopped by `stop`, the last first.
@@ -57,19 +63,19 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
     for (let close = opened.pop(); close !== undefined; close = opened.pop()) await close();
   };
   try {
-    const redisUrl = env.REDIS_URL ?? (await openRedis());
-    const store = ownStoreSettings.some((name) => env[name]) ? undefined : await openS3();
+    const redisUrl = env.REDIS_URL || (await openRedis());
+    const store = hasOwnStore(env) ? undefined : await openS3();
     const appEnv = {
       ...env,
       ...(store === undefined ? {} : s3Environment(store)),
       REDIS_URL: redisUrl,
-      S3_SYSTEM_BUCKET: env.S3_SYSTEM_BUCKET ?? systemBucket,
-      MODEL_REPOSITORY: env.MODEL_REPOSITORY ?? join(resolve(options.cacheDir), 'models'),
-      WEBHOOK_SIGNING_KEY: env.WEBHOOK_SIGNING_KEY ?? secrets.webhookSigningKey,
+      S3_SYSTEM_BUCKET: env.S3_SYSTEM_BUCKET || systemBucket,
+      MODEL_REPOSITORY: env.MODEL_REPOSITORY || join(resolve(options.cacheDir), 'models'),
+      WEBHOOK_SIGNING_KEY: env.WEBHOOK_SIGNING_KEY || secrets.webhookSigningKey,
       // On one's own machine a receiver under development is plain HTTP on loopback.
-      WEBHOOK_ALLOW_HTTP: env.WEBHOOK_ALLOW_HTTP ?? 'true',
-      WEBHOOK_ALLOWED_CIDRS: env.WEBHOOK_ALLOWED_CIDRS ?? '127.0.0.0/8,::1/128',
-      API_KEYS_FILE: env.API_KEYS_FILE ?? secrets.keysFile,
+      WEBHOOK_ALLOW_HTTP: env.WEBHOOK_ALLOW_HTTP || 'true',
+      WEBHOOK_ALLOWED_CIDRS: env.WEBHOOK_ALLOWED_CIDRS || '127.0.0.0/8,::1/128',
+      API_KEYS_FILE: env.API_KEYS_FILE || secrets.keysFile,
       METRICS_HOST: host,
     };
     const url = `http://${host}:${ports.api}`;

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { JobFailure } from '@glyphmill/contract/failure';
+import { type Failure, JobFailure } from '@glyphmill/contract/failure';
 import { type Mode, modeSchema, type Options, optionsSchema } from '@glyphmill/contract/request';
 import type { Result } from '@glyphmill/contract/result';
 import { type Engine, openEngine } from '@glyphmill/engine/engine';
@@ -112,8 +112,18 @@ async function readOne(
     return { file, result: await document.result(null) };
   } catch (error) {
     if (error instanceof JobFailure) return { file, failure: error.failure };
+    if (isUnreadable(error)) return { file, failure: unreadable(error) };
     throw error;
   }
+}
+
+/** A file that the system does not let us read is one outcome among many, and no reason to stop. */
+function isUnreadable(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function unreadable({ message }: NodeJS.ErrnoException): Failure {
+  return { code: 'source-access-denied', message, retryable: false, phase: 'fetch' };
 }
 
 function print(outcome: Outcome, { format, several }: { format: 'text' | 'json'; several: boolean }): void {

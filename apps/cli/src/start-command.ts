@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { dataDirOption, defaultDataDir } from './data-dir.ts';
 import { expectFree } from './free-ports.ts';
-import { type LocalSystem, startLocalSystem } from './local-system.ts';
+import { hasOwnStore, type LocalSystem, startLocalSystem } from './local-system.ts';
 import { forgetLocal, rememberLocal } from './target.ts';
 
 interface StartOptions {
@@ -39,7 +39,7 @@ is started, with S3_ENDPOINT or AWS credentials no S3 store.`,
 async function run({ dataDir, port, s3Port, metricsPort }: StartOptions): Promise<void> {
   const metrics = { api: metricsPort, worker: metricsPort + 1, webhook: metricsPort + 2 };
   await expectFree(port, 'choose another one with --port');
-  await expectFree(s3Port, 'choose another one with --s3-port');
+  if (!hasOwnStore(process.env)) await expectFree(s3Port, 'choose another one with --s3-port');
   for (const taken of Object.values(metrics)) await expectFree(taken, 'choose others with --metrics-port');
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
@@ -53,8 +53,10 @@ async function run({ dataDir, port, s3Port, metricsPort }: StartOptions): Promis
     say,
   });
   try {
-    rememberLocal(dataDir, { url: system.url, apiKey: system.apiKey });
-    process.stdout.write(welcome(system, dataDir));
+    const ownKeys = Boolean(process.env.API_KEYS_FILE);
+    if (!ownKeys) rememberLocal(dataDir, { url: system.url, apiKey: system.apiKey });
+    const apiKey = ownKeys ? '<a key of API_KEYS_FILE>' : system.apiKey;
+    process.stdout.write(welcome({ ...system, apiKey }, dataDir));
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
     say('\nstopping; jobs in hand go back to the queue …');
   } finally {

@@ -46,6 +46,8 @@ export function superviseApps(
   function start({ app, env, readyUrl }: SupervisedApp, restarts: number): void {
     const child = spawnApp(app, { env, stdio: 'supervised' });
     const log = createWriteStream(join(logDir, `${app}.log`), { flags: 'a' });
+    // A full disk costs the log and nothing else.
+    log.on('error', () => {});
     const lastLines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -56,7 +58,9 @@ export function superviseApps(
     }
     running.set(app, { child, lastLines });
     const startedMs = performance.now();
-    child.once('exit', (code, signal) => {
+    child.once('error', (error) => lastLines.push(error.message));
+    // 'close' comes after the last of its output, and also when it could not be started.
+    child.once('close', (code, signal) => {
       log.end();
       if (stopping) return;
       onRestart(app, signal ?? `exit code ${code}`);

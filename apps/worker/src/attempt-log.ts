@@ -12,8 +12,9 @@ export function logAttempt(log: Logger, report: AttemptReport): void {
     durationMs: Math.round(report.durationMs),
     ...(failure === undefined ? {} : { code: failure.code, phase: failure.phase, reason: failure.message }),
   };
-  // What a document or its place is to blame for is the submitter's to know; anything else is ours.
+  // What a document is to blame for is the submitter's to know; what may pass is trouble of ours or our stores'.
   if (failure?.code === 'internal') log.error({ ...fields, err: error }, 'attempt ended');
+  else if (failure?.retryable) log.warn({ ...fields, err: error }, 'attempt ended');
   else if (ended === 'void') log.warn({ ...fields, state: commit }, 'attempt ended');
   else log.info(fields, 'attempt ended');
 }

@@ -14,7 +14,7 @@ import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createPipeline } from './pipeline.ts';
 import { createProgressWatch } from './progress-watch.ts';
-import { checkModels } from './readiness.ts';
+import { checkModels, findLostModel } from './readiness.ts';
 
 /** Documents fetched ahead of the decoding children. */
 const fetchedAhead = 2;
@@ -22,11 +22,13 @@ const fetchedAhead = 2;
 const closingMs = 5000;
 const removeTimeoutMs = 10_000;
 
-const log = createLogger({ service: 'worker', level: process.env.LOG_LEVEL ?? 'info' });
-await runMain(log, () => start(readWorkerConfig(process.env)));
+/** How often a worker looks whether it can still read at all. */
+const modelCheckMs = 1000;
+
+await runMain(createLogger({ service: 'worker', level: 'info' }), () => start(readWorkerConfig(process.env)));
 
 async function start(config: WorkerConfig): Promise<void> {
-  log.level = config.logLevel;
+  const log = createLogger({ service: 'worker', level: config.logLevel });
   const store = openObjectStore({
     endpoint: config.s3Endpoint,
     region: config.s3Region,
@@ -35,7 +37,7 @@ async function start(config: WorkerConfig): Promise<void> {
     forcePathStyle: config.s3ForcePathStyle,
   });
   await importDefaultModels(config.modelRepository);
-  const watch = createProgressWatch();
+  const watch = createProgressWatch(stuckAfterMs(config));
   // Read at scrapes, which come once everything is open; counted into from the first model on.
   const metrics = createWorkerMetrics({
     documentsInFlight: () => watch.inHand,
@@ -74,6 +76,7 @@ async function start(config: WorkerConfig): Promise<void> {
     fetchTimeoutMs: config.fetchTimeoutSeconds * 1000,
     jobTimeoutMs: config.jobTimeoutSeconds * 1000,
     onStages: metrics.onStages,
+    servesModel: (name) => models.info().some((model) => model.role === 'recognize' && model.name === name),
   });
   const consumer = await startConsumer({
     address: { url: config.redisUrl, shard: config.redisShard },
@@ -102,11 +105,20 @@ async function start(config: WorkerConfig): Promise<void> {
       }),
   });
   log.info({ port: server.port, pid: process.pid }, 'ready for jobs');
+  const checking = setInterval(() => {
+    const lost = findLostModel(models);
+    if (lost === undefined) return;
+    clearInterval(checking);
+    // It would go on taking jobs, faster than anybody, only to fail them. Started anew it may be well.
+    log.fatal({ reason: lost }, 'this worker cannot read any more; handing its jobs back and ending');
+    void consumer.close(0).finally(() => process.exit(1));
+  }, modelCheckMs);
 
   onShutdown({
     log,
     deadlineSeconds: config.shutdownSeconds,
     close: async () => {
+      clearInterval(checking);
       await consumer.close(Math.max(0, config.shutdownSeconds * 1000 - closingMs));
       engine.close();
       await models.close();
@@ -127,4 +139,9 @@ async function start(config: WorkerConfig): Promise<void> {
       );
     }
   }
+}
+
+/** Longer than any single step may take, a page's micro-batches included. */
+function stuckAfterMs(config: WorkerConfig): number {
+  return 2000 * Math.max(90, config.fetchTimeoutSeconds, config.decodeTimeoutSeconds);
 }

@@ -12,6 +12,8 @@ export interface PipelineOptions {
   engine: Engine;
   store: ObjectStore;
   systemBucket: string;
+  /** Whether this worker's recogniser goes by that name. */
+  servesModel: (name: string) => boolean;
   /** Documents whose bytes may be in memory at once: those being fetched and those being decoded. */
   documentsInMemory: number;
   maxDocumentBytes: number;
@@ -34,21 +36,38 @@ export function createPipeline(options: PipelineOptions): Handler {
   const { engine, store } = options;
   const inMemory = new Budget(options.documentsInMemory);
 
-  return async (attempt, { signal: shutdown, progress }) => {
-    const limit = startTimeLimit(options.jobTimeoutMs);
+  return async (attempt, context) => {
+    expectServed(attempt.task.model);
+    const limit = createTimeLimit(options.jobTimeoutMs);
     try {
-      return await read(attempt, { signal: AbortSignal.any([shutdown, limit.signal]), progress });
+      return await read(attempt, {
+        ...context,
+        signal: AbortSignal.any([context.signal, limit.signal]),
+        // Waiting for a place behind large documents is not the job's own time.
+        begin: () => {
+          limit.start();
+          context.begin();
+        },
+      });
     } finally {
       limit.clear();
     }
   };
 
-  async function read(
-    { jobId, task, createdAtMs }: Attempt,
-    { signal, progress }: Context,
-  ): Promise<Succeeded> {
+  /** Another worker may serve it; the API accepts only names that workers have announced. */
+  function expectServed(model: string): void {
+    if (model === 'default' || options.servesModel(model)) return;
+    throw new JobFailure({
+      code: 'model-unavailable',
+      message: `This worker does not serve the model ${model}; start one that does, or submit with model "default".`,
+      retryable: true,
+      phase: 'recognize',
+    });
+  }
+
+  async function read({ jobId, task, createdAtMs }: Attempt, context: Context): Promise<Succeeded> {
     const begunMs = Date.now();
-    const { document, fetchMs } = await fetchAndScan(task, { signal, progress });
+    const { document, fetchMs } = await fetchAndScan(task, context);
     const result = await document.result(jobId);
     const kept = await keep(result, jobId);
     const stages = { fetchMs, ...stageTimes(result) };
@@ -59,7 +78,7 @@ export function createPipeline(options: PipelineOptions): Handler {
   }
 
   /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
-  async function fetchAndScan(task: Task, { signal, progress }: Context) {
+  async function fetchAndScan(task: Task, { signal, begin, progress }: Context) {
     const leave = await inMemory.take(1, signal);
     try {
       const fetchSignal = AbortSignal.any([signal, AbortSignal.timeout(options.fetchTimeoutMs)]);
@@ -71,7 +90,13 @@ export function createPipeline(options: PipelineOptions): Handler {
       const fetchMs = Math.round(performance.now() - begunMs);
       const { mode, options: asked } = task;
       return {
-        document: await engine.scan(bytes, { mode, options: asked, signal, onProgress: progress }),
+        document: await engine.scan(bytes, {
+          mode,
+          options: asked,
+          signal,
+          onBegin: begin,
+          onProgress: progress,
+        }),
         fetchMs,
       };
     } finally {
@@ -82,16 +107,17 @@ export function createPipeline(options: PipelineOptions): Handler {
   /** The key is the job's, so that a second attempt writes over what a first one left. */
   async function keep(result: Result, jobId: string): Promise<KeptResult> {
     const json = JSON.stringify(result);
-    if (json.length <= maxInlineResultBytes) return { kind: 'inline', json };
+    const bytes = Buffer.from(json);
+    if (bytes.length <= maxInlineResultBytes) return { kind: 'inline', json };
     const place = { bucket: options.systemBucket, key: `results/${jobId}.json` };
     const contentType = 'application/json';
-    await store.write(place, Buffer.from(json), { contentType, signal: AbortSignal.timeout(writeTimeoutMs) });
+    await store.write(place, bytes, { contentType, signal: AbortSignal.timeout(writeTimeoutMs) });
     return { kind: 'object', ...place };
   }
 }
 
-/** Its signal fires with the failure that running out of time means. */
-function startTimeLimit(limitMs: number): { signal: AbortSignal; clear: () => void } {
+/** Its signal fires, `limitMs` after its start, with the failure that running out of time means. */
+function createTimeLimit(limitMs: number) {
   const controller = new AbortController();
   const failure: Failure = {
     code: 'timeout',
@@ -99,8 +125,14 @@ function startTimeLimit(limitMs: number): { signal: AbortSignal; clear: () => vo
     retryable: false,
     phase: 'recognize',
   };
-  const timer = setTimeout(() => controller.abort(new JobFailure(failure)), limitMs);
-  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    signal: controller.signal,
+    start: () => {
+      timer = setTimeout(() => controller.abort(new JobFailure(failure)), limitMs);
+    },
+    clear: () => clearTimeout(timer),
+  };
 }
 
 function stageTimes({ pages }: Result): Omit<StageTimes, 'fetchMs'> {

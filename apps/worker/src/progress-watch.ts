@@ -1,8 +1,5 @@
 import type { Handler } from '@glyphmill/queue/job-run';
 
-/** A worker that holds jobs and has finished nothing for so long is stuck, and better started anew. */
-const stuckAfterMs = 180_000;
-
 export interface ProgressWatch {
   /** Counts the jobs in hand of this handler. */
   around(handler: Handler): Handler;
@@ -11,8 +8,11 @@ export interface ProgressWatch {
   readonly inHand: number;
 }
 
-/** Tells liveness by progress, and never by whether Redis or S3 answer: a restart mends neither. */
-export function createProgressWatch(): ProgressWatch {
+/**
+ * Tells liveness by progress, and never by whether Redis or S3 answer: a restart mends neither. A worker that
+ * holds jobs and has finished nothing for `stuckAfterMs` is stuck, and better started anew.
+ */
+export function createProgressWatch(stuckAfterMs: number): ProgressWatch {
   let inHand = 0;
   let lastMs = performance.now();
   const progressed = () => {

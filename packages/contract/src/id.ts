@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 // Ids are TypeIDs (github.com/jetify-com/typeid/spec): a prefix and a UUIDv7 in Crockford base32,
 // so that they sort by creation time and say what they name.
-type IdPrefix = 'job' | 'evt' | 'att' | 'mb';
+type IdPrefix = 'job' | 'evt' | 'att' | 'wrk';
 
 /** A new id, for example `job_01h455vb4pex5vsknk084sn02q`. */
 export function newId(prefix: IdPrefix): string {

@@ -19,7 +19,8 @@ export const taskSchema = z.object({
     .describe('Set when the document came with the request and is ours to delete.'),
   mode: modeSchema,
   model: z.string(),
-  options: optionsSchema,
+  // Not strict: a newer producer may know options that this process does not.
+  options: z.object(optionsSchema.shape),
   webhook: z.object({ url: z.string(), events: z.array(z.string()) }).nullable(),
   priority: prioritySchema,
   ttlSeconds: z.int().positive(),

@@ -28,7 +28,7 @@ export function openDecoderPool(options: DecoderOptions & { decoders: number }):
     if (!decoder.alive || closed) return decoder.kill();
     try {
       const { rssBytes } = await decoder.reset(AbortSignal.timeout(options.deadlineMs));
-      if (rssBytes > keptRssBytes) decoder.kill();
+      if (rssBytes > keptRssBytes || closed) decoder.kill();
       else idle.push(decoder);
     } catch {
       // It hangs or died on something nobody waits for: the next document gets a new one.

@@ -88,7 +88,13 @@ export function startDecoder(options: DecoderOptions): Decoder {
     if (gone !== undefined) throw gone;
     const message = await exchange(request, signal);
     const refusal = refusalSchema.safeParse(message);
-    if (!refusal.success) return schema.parse(message);
+    if (!refusal.success) {
+      const answer = schema.safeParse(message);
+      if (answer.success) return answer.data;
+      const broken = failed('decode-crashed', 'answered in a form it should not have');
+      leave(broken);
+      throw broken;
+    }
     const { refused: code, message: reason } = refusal.data;
     throw new JobFailure({ code, message: reason, retryable: false, phase: 'decode' });
   }

@@ -76,28 +76,32 @@ export function openEngine(options: EngineOptions): Engine {
     async scan(bytes, request) {
       const scan = new Scan(request);
       try {
-        await decoders.use(scan.signal, (decoder) => scanPages(bytes, { decoder, scan }));
+        await decoders.use(scan.signal, (decoder) => {
+          request.onBegin?.();
+          return scanPages(bytes, { decoder, scan });
+        });
       } catch (error) {
         scan.fail(error);
         await scan.pages();
       }
-      return {
-        async result(jobId) {
-          const pages = await scan.pages();
-          const engine = {
-            service: serviceVersion,
-            runtime,
-            models: scan.served,
-            options: request.options,
-          };
-          return assembleResult({ jobId, engine, pages, warnings: scan.warnings });
-        },
-      };
+      return scannedDocument(scan);
     },
     get bytesInFlight() {
       return inFlight.used;
     },
     close: () => decoders.close(),
+  };
+}
+
+/** Made out here: in the scope of `scan` it would keep the document's bytes for as long as it lives. */
+function scannedDocument(scan: Scan): ScannedDocument {
+  return {
+    async result(jobId) {
+      const pages = await scan.pages();
+      const { served: models, request, warnings } = scan;
+      const engine = { service: serviceVersion, runtime, models, options: request.options };
+      return assembleResult({ jobId, engine, pages, warnings });
+    },
   };
 }
 

@@ -7,6 +7,8 @@ export interface ReadRequest {
   mode: Mode;
   options: Options;
   signal: AbortSignal;
+  /** Called when a decoding child takes the document: before that it only waits. */
+  onBegin?: () => void;
   onProgress?: (progress: { pagesTotal: number; pagesDone: number }) => void;
 }
 

@@ -5,5 +5,5 @@ if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
   return 'fenced'
 end
 redis.call('HSET', KEYS[1], 'status', 'queued')
-redis.call('HDEL', KEYS[1], 'token')
+redis.call('HDEL', KEYS[1], 'token', 'begunBy')
 return 'ok'

@@ -14,7 +14,7 @@ export interface Attempt {
   task: Task;
   /** Counted from 1. */
   number: number;
-  /** Earlier attempts whose process died without a word. */
+  /** Earlier attempts whose process died while they read the document. */
   crashes: number;
   createdAtMs: number;
   token: string;
@@ -43,14 +43,19 @@ export type CommitAnswer = 'ok' | 'missing' | 'final' | 'fenced';
 const unreadableTtlSeconds = 86_400;
 
 const claimScript = loadScript('claim');
+const beginScript = loadScript('begin');
 const progressScript = loadScript('progress');
 const releaseScript = loadScript('release');
 const commitScript = loadScript('commit');
 
-/** Begins an attempt at the job, taking over from an attempt that died. */
-export async function claim(redis: Redis, keys: Keys, jobId: string): Promise<Claim> {
+/** Claims the job for a new attempt, taking over from one that died. `worker` names the claiming process. */
+export async function claim(
+  redis: Redis,
+  keys: Keys,
+  { jobId, worker }: { jobId: string; worker: string },
+): Promise<Claim> {
   const token = newId('att');
-  const answer = await claimScript.run(redis, [keys.record(jobId)], [token, Date.now()]);
+  const answer = await claimScript.run(redis, [keys.record(jobId)], [token, Date.now(), worker]);
   if (!Array.isArray(answer)) throw new Error('expected a list from the claim script');
   const [kind, tenant = '', json = '', createdAt, number, crashes] = answer.map(String);
   if (kind === 'missing' || kind === 'final') return { kind };
@@ -76,6 +81,15 @@ function parseTask(json: string): Task | null {
   } catch {
     return null;
   }
+}
+
+/** Notes that the attempt has begun to read its document: until then its worker's death says nothing of the job. */
+export async function begin(
+  redis: Redis,
+  keys: Keys,
+  { attempt, worker }: { attempt: Attempt; worker: string },
+): Promise<void> {
+  await beginScript.run(redis, [keys.record(attempt.jobId)], [attempt.token, worker]);
 }
 
 export async function reportProgress(

@@ -61,6 +61,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     },
   );
   worker.on('error', (error) => onWarning('queue', error));
+  worker.on('lockRenewalFailed', (jobIds) => {
+    // Another attempt may have begun: this one stops, and what it would commit is refused anyway.
+    for (const id of jobIds) worker.cancelJob(id, 'its lock is lost');
+  });
   worker.on('failed', (job) => {
     // Without the time it is only between two attempts.
     if (job?.finishedOn === undefined) return;

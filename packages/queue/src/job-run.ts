@@ -1,9 +1,11 @@
 import { type Failure, JobFailure, toFailure } from '@glyphmill/contract/failure';
+import { newId } from '@glyphmill/contract/id';
 import { messageSchema } from '@glyphmill/contract/message';
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { z } from 'zod';
 import {
   type Attempt,
+  begin,
   type CommitAnswer,
   claim,
   commit,
@@ -17,7 +19,12 @@ import type { Keys } from './keys.ts';
 /** What one attempt at a job comes to. Throws a JobFailure, or anything else for an unexpected error. */
 export type Handler = (
   attempt: Attempt,
-  context: { signal: AbortSignal; progress: (pages: { pagesTotal: number; pagesDone: number }) => void },
+  context: {
+    signal: AbortSignal;
+    /** To be called when the attempt begins to read the document, rather than wait for its turn. */
+    begin: () => void;
+    progress: (pages: { pagesTotal: number; pagesDone: number }) => void;
+  },
 ) => Promise<Extract<Outcome, { status: 'succeeded' }>>;
 
 /** How an attempt ended, for the one log line and the metrics. */
@@ -65,6 +72,8 @@ const givenUp: Failure = {
 };
 
 export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
+  const worker = newId('wrk');
+  let lastSuspect: Promise<unknown> = Promise.resolve();
   return {
     async attempt(job, { lock, signal }) {
       if (isOfNewerProducer(job.data)) {
@@ -72,13 +81,14 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
         await job.moveToDelayed(Date.now() + newerRetryMs, lock);
         throw new DelayedError();
       }
-      const attempt = await begin(job);
+      const attempt = await take(job);
       if (attempt === undefined) return;
       const begunMs = performance.now();
       const report = (end: Omit<AttemptReport, 'attempt' | 'durationMs'>) =>
         onAttempt({ attempt, durationMs: performance.now() - begunMs, ...end });
       try {
-        report(await finish(attempt, await handle(attempt, signal)));
+        const work = () => handle(attempt, signal);
+        report(await finish(attempt, await (attempt.crashes > 0 ? alone(work) : work())));
       } catch (error) {
         if (signal.aborted) {
           await release(redis, keys, attempt);
@@ -97,7 +107,7 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
       }
     },
     async endGivenUp(job) {
-      const claimed = await claim(redis, keys, `${job.id}`);
+      const claimed = await claim(redis, keys, { jobId: `${job.id}`, worker });
       if (claimed.kind === 'missing' || claimed.kind === 'final') return;
       onWarning(`job ${job.id} was given up by the queue: ${job.failedReason}`);
       const outcome = { status: 'failed', failure: givenUp } as const;
@@ -106,10 +116,11 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
   };
 
   /** Undefined when the job has ended already. A damaged one ends here, since it would come back for ever. */
-  async function begin(job: Job): Promise<Attempt | undefined> {
+  async function take(job: Job): Promise<Attempt | undefined> {
     const message = messageSchema.safeParse(job.data);
     // The queue knows each job under its own id, so that it can be ended even where its message is damaged.
-    const claimed = await claim(redis, keys, message.success ? message.data.jobId : `${job.id}`);
+    const jobId = message.success ? message.data.jobId : `${job.id}`;
+    const claimed = await claim(redis, keys, { jobId, worker });
     if (claimed.kind === 'missing' || claimed.kind === 'final') return undefined;
     if (claimed.kind === 'claimed' && message.success) return claimed.attempt;
     onWarning(`job ${job.id} cannot be read and ends as ${invalidJob.code}`);
@@ -118,11 +129,23 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
     throw new UnrecoverableError(invalidJob.code);
   }
 
+  /** Jobs that may have killed a worker take turns, so that the next death tells which of them it was. */
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = lastSuspect.then(work, work);
+    lastSuspect = turn.catch(() => {});
+    return turn;
+  }
+
   async function handle(attempt: Attempt, signal: AbortSignal): Promise<Outcome> {
+    signal.throwIfAborted();
     if (attempt.crashes >= maxCrashes) throw lost(attempt.crashes);
     const { jobId, token } = attempt;
     return handler(attempt, {
       signal,
+      begin: () => {
+        // Should this be lost with the connection, a death now is only not counted.
+        begin(redis, keys, { attempt, worker }).catch(() => {});
+      },
       progress: (pages) => {
         // Only for people to look at: when it is lost the next one tells the same.
         reportProgress(redis, keys, { jobId, token, ...pages }).catch(() => {});

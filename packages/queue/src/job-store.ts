@@ -7,7 +7,7 @@ import { Queue } from 'bullmq';
 import { openAdmission } from './admission.ts';
 import type { KeptResult } from './attempt.ts';
 import { connectProducer, type OnConnectionError, type Redis, ready } from './connection.ts';
-import { answering } from './errors.ts';
+import { answering, QueueUnavailable } from './errors.ts';
 import { type JobRecord, parseRecord } from './job-record.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
@@ -76,13 +76,14 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
         const nowMs = Date.now();
         const answer = await createScript.run(
           redis,
-          [keys.record(id), keys.tenantJobs(tenant), ...keys.waiting],
+          [keys.record(id), keys.tenantJobs(tenant), keys.expiry, ...keys.waiting],
           [id, tenant, JSON.stringify(task), nowMs, provisionalMs, options.maxWaiting],
         );
         if (answer === 'full') throw admission.full(options.maxWaiting);
         const message: Message = { v: 1, jobId: id, tenant };
         await queue.add('document', message, { jobId: id, priority: bullPriority[task.priority] });
-        await keepScript.run(redis, [keys.record(id)], []);
+        const kept = await keepScript.run(redis, [keys.record(id), keys.expiry], [`${tenant}\n${id}`]);
+        if (kept === 'missing') throw new QueueUnavailable('the record expired before the queue had its job');
         return newRecord({ id, tenant, task, nowMs });
       }),
     get: (tenant, id) => answering(() => get(tenant, id)),

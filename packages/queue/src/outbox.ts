@@ -2,6 +2,7 @@ import { type Delivery, deliverySchema } from '@glyphmill/contract/event';
 import { Queue } from 'bullmq';
 import { connectConsumer, type OnConnectionError, type Redis, ready } from './connection.ts';
 import { deliveriesQueue, keysOf, type QueueAddress } from './keys.ts';
+import { requireKeepingRedis } from './redis-policy.ts';
 
 export interface OutboxRelay {
   /** Age of the oldest event that no relay has moved yet; 0 when there is none. */
@@ -38,6 +39,8 @@ export async function startOutboxRelay(options: {
   const keys = keysOf(address.shard);
   const redis = connectConsumer(address.url, onError);
   await ready(redis, startDeadlineMs);
+  // The API and the workers tell what this Redis may lose; here it only has to keep what it accepts.
+  await requireKeepingRedis(redis, () => {});
   await createGroup(redis, keys.outbox);
   const queue = new Queue<Delivery>(deliveriesQueue, {
     connection: redis,
@@ -54,17 +57,19 @@ export async function startOutboxRelay(options: {
   // Blocks, and so needs a connection of its own.
   const reader = connectConsumer(address.url, onError);
   let closing = false;
+  let groupIsGone = false;
 
   async function relay(): Promise<void> {
     while (!closing) {
       try {
+        if (groupIsGone) await createGroup(redis, keys.outbox);
+        groupIsGone = false;
         await moveEntries(await adopt());
         await moveEntries(await read());
       } catch (error) {
         if (closing) return;
         onError(error instanceof Error ? error : new Error(String(error)));
-        if (error instanceof Error && error.message.startsWith('NOGROUP'))
-          await createGroup(redis, keys.outbox);
+        groupIsGone = error instanceof Error && error.message.startsWith('NOGROUP');
         await new Promise((resolve) => setTimeout(resolve, retryMs));
       }
     }

@@ -7,7 +7,9 @@ export interface Script {
 }
 
 /** A Lua script of ours, sent once and called by its digest from then on. */
-export function loadScript(name: 'create' | 'keep' | 'claim' | 'progress' | 'release' | 'commit'): Script {
+export function loadScript(
+  name: 'create' | 'keep' | 'claim' | 'begin' | 'progress' | 'release' | 'commit',
+): Script {
   const lua = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');
   const sha = createHash('sha1').update(lua).digest('hex');
   return {

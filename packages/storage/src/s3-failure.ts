@@ -1,3 +1,4 @@
+import { S3ServiceException } from '@aws-sdk/client-s3';
 import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
 
 interface Rule {
@@ -38,6 +39,13 @@ const rules: Record<string, Rule> = {
   },
 };
 
+/** Any other answer that blames the request: the same one would be refused again. */
+const refused: Rule = {
+  code: 'source-access-denied',
+  retryable: false,
+  message: 'The store refused the request; check its address, region and credentials',
+};
+
 const unavailable: Rule = {
   code: 'source-unavailable',
   retryable: true,
@@ -58,9 +66,9 @@ export function toFetchFailure(
       { cause: error },
     );
   }
-  const { code, retryable, message } = rules[nameOf(error)] ?? unavailable;
+  const { code, retryable, message } = rules[nameOf(error)] ?? (isRefusal(error) ? refused : unavailable);
   return new JobFailure(
-    { code, message: `${message} (${place}).`, retryable, phase: 'fetch' },
+    { code, message: `${message} (${place}; ${nameOf(error)}).`, retryable, phase: 'fetch' },
     { cause: error },
   );
 }
@@ -72,6 +80,13 @@ export function toStoreFailure(error: unknown, { bucket, key }: { bucket: string
     { code: 'destination-failed', message, retryable: true, phase: 'store' },
     { cause: error },
   );
+}
+
+/** HTTP 4xx, but for those that ask to come again later; expired credentials are renewed by then. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof S3ServiceException) || error.name === 'ExpiredToken') return false;
+  const status = error.$metadata.httpStatusCode ?? 0;
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 function nameOf(error: unknown): string {
