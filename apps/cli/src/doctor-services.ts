@@ -6,6 +6,7 @@ import { s3Settings } from '@glyphmill/service/common-settings';
 import { type Config, readConfig } from '@glyphmill/service/config';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { type Check, type DoctorContext, fail, failed, findProgram, may, ok, warn } from './doctor-check.ts';
+import { hasOwnStore } from './local-system.ts';
 
 /** The Redis and the S3 store that the settings name, else the ones that `start` brings along. */
 export async function checkServices(context: DoctorContext): Promise<Check[]> {
@@ -55,17 +56,8 @@ async function fetchedRedis(cacheDir: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Any of these means that the user brings an S3 store; as in local-system.ts. */
-const ownStoreSettings = [
-  'S3_ENDPOINT',
-  'S3_ACCESS_KEY_ID',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_PROFILE',
-  'AWS_ROLE_ARN',
-];
-
 async function checkS3({ env }: DoctorContext): Promise<Check> {
-  if (!ownStoreSettings.some((name) => env[name]))
+  if (!hasOwnStore(env))
     return ok('s3', 'neither S3_ENDPOINT nor AWS credentials are set: "start" brings an S3 store of its own');
   try {
     return await checkBucket(readConfig(s3Settings, env));
