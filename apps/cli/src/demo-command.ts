@@ -44,7 +44,7 @@ async function run({ json, dataDir }: { json?: true; dataDir: string }): Promise
   };
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => interrupted.abort(new CliError('failed', 'interrupted')));
+    process.on(signal, () => interrupted.abort(new CliError('failed', 'interrupted')));
   }
   const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(deadlineMs)]);
   try {

@@ -42,7 +42,8 @@ async function run({ dataDir, port, s3Port, metricsPort }: StartOptions): Promis
   if (!hasOwnStore(process.env)) await expectFree(s3Port, 'choose another one with --s3-port');
   for (const taken of Object.values(metrics)) await expectFree(taken, 'choose others with --metrics-port');
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  // Once is not enough: npm hands Ctrl-C on to us besides the terminal, and dying of the second would orphan Redis.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
 
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const system = await startLocalSystem({
