@@ -1,5 +1,6 @@
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
+import { storeAddress } from '@glyphmill/service/common-settings';
 import { createLogger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';
 import { runMain } from '@glyphmill/service/run-main';
@@ -16,13 +17,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
   const log = createLogger({ service: 'api', level: config.logLevel });
   const guard = createAddressGuard({ allowedCidrs: config.webhookAllowedCidrs });
   const keyFile = openApiKeyFile(config.keysFile, { log });
-  const objects = openObjectStore({
-    endpoint: config.s3Endpoint,
-    region: config.s3Region,
-    accessKeyId: config.s3AccessKeyId,
-    secretAccessKey: config.s3SecretAccessKey,
-    forcePathStyle: config.s3ForcePathStyle,
-  });
+  const objects = openObjectStore(storeAddress(config));
   await objects.ensureBucket(config.s3SystemBucket);
   const jobs = await openJobStore(
     { url: config.redisUrl, shard: config.redisShard },

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspectRedis } from '@glyphmill/queue/redis-policy';
-import { s3Settings } from '@glyphmill/service/common-settings';
+import { s3Settings, storeAddress } from '@glyphmill/service/common-settings';
 import { type Config, readConfig } from '@glyphmill/service/config';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { type Check, type DoctorContext, fail, failed, findProgram, may, ok, warn } from './doctor-check.ts';
@@ -69,13 +69,7 @@ async function checkS3({ env }: DoctorContext): Promise<Check> {
 async function checkBucket(config: Config<typeof s3Settings>): Promise<Check> {
   const { s3Endpoint, s3SystemBucket: bucket } = config;
   const where = s3Endpoint ?? `AWS (${config.s3Region})`;
-  const store = openObjectStore({
-    endpoint: s3Endpoint,
-    region: config.s3Region,
-    accessKeyId: config.s3AccessKeyId,
-    secretAccessKey: config.s3SecretAccessKey,
-    forcePathStyle: config.s3ForcePathStyle,
-  });
+  const store = openObjectStore(storeAddress(config));
   try {
     await store.checkBucket(bucket);
     return ok('s3', `${where} answers, and the bucket "${bucket}" is ours to use`);

@@ -3,6 +3,7 @@ import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
+import { storeAddress } from '@glyphmill/service/common-settings';
 import { checkReadiness } from '@glyphmill/service/health';
 import { createLogger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';
@@ -29,13 +30,7 @@ await runMain(createLogger({ service: 'worker', level: 'info' }), () => start(re
 
 async function start(config: WorkerConfig): Promise<void> {
   const log = createLogger({ service: 'worker', level: config.logLevel });
-  const store = openObjectStore({
-    endpoint: config.s3Endpoint,
-    region: config.s3Region,
-    accessKeyId: config.s3AccessKeyId,
-    secretAccessKey: config.s3SecretAccessKey,
-    forcePathStyle: config.s3ForcePathStyle,
-  });
+  const store = openObjectStore(storeAddress(config));
   await importDefaultModels(config.modelRepository);
   const watch = createProgressWatch(stuckAfterMs(config));
   // Read at scrapes, which come once everything is open; counted into from the first model on.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, integer, port, secretSetting, setting } from './config.ts';
+import { type Config, flag, integer, port, secretSetting, setting } from './config.ts';
 
 // Settings that several processes read, under the same names everywhere.
 
@@ -47,6 +47,17 @@ export const s3Settings = {
     'Bucket for what Glyphmill itself stores: inline documents and large results.',
   ),
 };
+
+/** The store that these settings name, as the object store is opened with. */
+export function storeAddress(config: Config<typeof s3Settings>) {
+  return {
+    endpoint: config.s3Endpoint,
+    region: config.s3Region,
+    accessKeyId: config.s3AccessKeyId,
+    secretAccessKey: config.s3SecretAccessKey,
+    forcePathStyle: config.s3ForcePathStyle,
+  };
+}
 
 export const processSettings = {
   logLevel: setting(
