@@ -50,15 +50,20 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     }),
   );
   assert.deepEqual(routes.sort(), [
+    'DELETE /v1/jobs/{id} jobs:write',
     'GET /livez public',
     'GET /readyz public',
+    'GET /v1/dead-letters admin',
     'GET /v1/jobs jobs:read',
     'GET /v1/jobs/{id} jobs:read',
     'GET /v1/jobs/{id}/result jobs:read',
     'GET /v1/limits jobs:read',
     'GET /v1/models jobs:read',
     'GET /v1/webhook-secret webhooks:admin',
+    'POST /v1/dead-letters/redrive admin',
     'POST /v1/jobs jobs:write',
+    'POST /v1/jobs/{id}/cancel jobs:write',
+    'POST /v1/jobs/{id}/retry jobs:write',
     'POST /v1/recognize jobs:write',
   ]);
   assert.deepEqual(document.components.securitySchemes.apiKey?.scheme, 'bearer');

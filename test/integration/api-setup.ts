@@ -9,7 +9,7 @@ import { jobSchema } from '@glyphmill/contract/job';
 import type { Result } from '@glyphmill/contract/result';
 import { startRedis } from '@glyphmill/embedded/redis';
 import { startS3 } from '@glyphmill/embedded/s3-server';
-import type { Outcome } from '@glyphmill/queue/attempt';
+import type { Read } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { Handler } from '@glyphmill/queue/job-run';
 import { openJobStore } from '@glyphmill/queue/job-store';
@@ -18,7 +18,7 @@ import { type ApiKeyEntry, newApiKey, type Scope } from '@glyphmill/service/api-
 import { createLogger } from '@glyphmill/service/logger';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { buildApp } from 'glyphmill-api/app';
-import { readApiConfig } from 'glyphmill-api/config';
+import { limitsOf, readApiConfig } from 'glyphmill-api/config';
 import { createMetrics } from 'glyphmill-api/metrics';
 import { createReadiness } from 'glyphmill-api/readiness';
 import { type ContractCheck, createContractCheck } from './api-contract.ts';
@@ -72,7 +72,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
   const log = createLogger({ service: 'api', level: config.logLevel });
   const address = { url: config.redisUrl, shard: config.redisShard };
   const jobs = await openJobStore(address, {
-    maxWaiting: config.maxWaitingJobs,
+    limits: limitsOf(config),
     onError: () => {},
     onWarning: () => {},
   });
@@ -223,16 +223,14 @@ export async function startWorker(api: Api, handler: Handler) {
   return { close: () => consumer.close(1000) };
 }
 
-type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
-
 /** The outcome of a job in which `text` was read. */
-export function outcomeOf(result: Succeeded['result']): Succeeded {
+export function outcomeOf(result: Read['result']): Read {
   const timings = { queueMs: 1, fetchMs: 1, decodeMs: 1, detectMs: 1, recognizeMs: 1, totalMs: 4 };
   const usage = { pages: 1, lines: 1, megapixels: 0.1 };
-  return { status: 'succeeded', result, warnings: [], usage, timings };
+  return { status: 'succeeded', result, warnings: [], usage, timings, pagesFailed: 0 };
 }
 
-export function inlineResult(jobId: string, text: string): Succeeded['result'] {
+export function inlineResult(jobId: string, text: string): Read['result'] {
   return { kind: 'inline', json: JSON.stringify(resultOf(jobId, text)) };
 }
 

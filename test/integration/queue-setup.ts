@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { newId } from '@glyphmill/contract/id';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import { startRedis } from '@glyphmill/embedded/redis';
-import { type Attempt, claim, begin as noteBegun, type Outcome } from '@glyphmill/queue/attempt';
+import { type Attempt, claim, begin as noteBegun, type Read } from '@glyphmill/queue/attempt';
 import { connectConsumer, type Redis } from '@glyphmill/queue/connection';
+import type { Limits } from '@glyphmill/queue/create';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { type Keys, keysOf, type QueueAddress } from '@glyphmill/queue/keys';
 
@@ -61,6 +62,8 @@ function newTask(changes: Partial<Task> = {}): Task {
     webhook: null,
     priority: 'normal',
     ttlSeconds: 3600,
+    timeoutSeconds: null,
+    places: null,
     metadata: {},
     ...changes,
   });
@@ -70,12 +73,19 @@ export function newJob(changes: Partial<Task> = {}, tenant = 'acme') {
   return { id: newId('job'), tenant, task: newTask(changes) };
 }
 
-export const succeeded: Extract<Outcome, { status: 'succeeded' }> = {
+export const succeeded: Read = {
   status: 'succeeded',
   result: { kind: 'inline', json: '{"text":"Invoice 123"}' },
   warnings: [],
   usage: { pages: 3, lines: 40, megapixels: 8.7 },
   timings: { queueMs: 1, fetchMs: 2, decodeMs: 3, detectMs: 4, recognizeMs: 5, totalMs: 15 },
+  pagesFailed: 0,
+};
+
+/** Limits that no test reaches by chance. */
+export const testLimits: Limits = {
+  maxWaiting: 1000,
+  tenant: { jobs: 1000, pages: 1000, megapixels: 1000 },
 };
 
 /** Begins an attempt that must be there to begin. */
@@ -91,11 +101,15 @@ export async function begin(redis: Redis, keys: Keys, jobId: string): Promise<At
 export async function withTestQueue(
   url: string,
   run: (queue: TestQueue) => Promise<void>,
-  { maxWaiting = 1000 } = {},
+  limits: Partial<Limits> = {},
 ): Promise<void> {
   const address: QueueAddress = { url, shard: newShard() };
   const redis = connectConsumer(address.url, () => {});
-  const store = await openJobStore(address, { maxWaiting, onError: () => {}, onWarning: () => {} });
+  const store = await openJobStore(address, {
+    limits: { ...testLimits, ...limits },
+    onError: () => {},
+    onWarning: () => {},
+  });
   try {
     await run({ address, redis, store, keys: keysOf(address.shard) });
   } finally {

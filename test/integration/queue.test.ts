@@ -5,9 +5,11 @@ import { newId } from '@glyphmill/contract/id';
 import { type CommitAnswer, claim, commit, begin as noteBegun, release } from '@glyphmill/queue/attempt';
 import { connectConsumer } from '@glyphmill/queue/connection';
 import { startConsumer } from '@glyphmill/queue/consumer';
+import { createJob, type Limits } from '@glyphmill/queue/create';
+import { openDocumentsQueue } from '@glyphmill/queue/documents-queue';
 import { QueueFull, QueueUnavailable, RedisPolicyError } from '@glyphmill/queue/errors';
+import { feed } from '@glyphmill/queue/feeder';
 import { openJobStore } from '@glyphmill/queue/job-store';
-import { loadScript } from '@glyphmill/queue/script';
 import {
   begin,
   newJob,
@@ -15,6 +17,7 @@ import {
   startTestRedis,
   succeeded,
   type TestQueue,
+  testLimits,
   until,
   withTestQueue,
 } from './queue-setup.ts';
@@ -27,16 +30,14 @@ after(() => server.stop());
 
 const failure = { code: 'internal', message: 'no', retryable: false, phase: 'decode' } as const;
 
-const withQueue = (
-  run: (queue: TestQueue) => Promise<void>,
-  options: { maxWaiting?: number } = {},
-): Promise<void> => withTestQueue(server.url, run, options);
+const withQueue = (run: (queue: TestQueue) => Promise<void>, limits: Partial<Limits> = {}): Promise<void> =>
+  withTestQueue(server.url, run, limits);
 
 test('a job goes from submitted over claimed to committed, and its result is there until it expires', () =>
   withQueue(async ({ store, redis, keys }) => {
     const webhook = { url: 'https://hooks.example/', events: ['job.succeeded'] };
     const job = newJob({ webhook, ttlSeconds: 60 });
-    const queued = await store.submit(job);
+    const { record: queued } = await store.submit(job);
     assert.deepEqual(await store.get('acme', job.id), queued);
     assert.deepEqual([queued.status, queued.attempt, queued.expiresAtMs], ['queued', 0, null]);
     assert.equal((await store.counts()).waiting, 1);
@@ -54,7 +55,7 @@ test('a job goes from submitted over claimed to committed, and its result is the
       'it is there',
     );
     assert.equal(record.status, 'succeeded');
-    assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3 });
+    assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3, pagesFailed: 0 });
     assert.deepEqual(record.usage, succeeded.usage);
     assert.equal(record.expiresAtMs - record.finishedAtMs, 60_000);
     assert.deepEqual(await store.result('acme', job.id), succeeded.result);
@@ -131,29 +132,19 @@ test('an attempt after one that died counts a crash, an attempt after one that w
     assert.equal((await store.get('acme', job.id))?.status, 'running', 'released by a stranger');
   }));
 
-test('the record of a job that the queue never took expires, one that it took stays', () =>
+test('a job whose producer dies before handing it over reaches the queue all the same', () =>
   withQueue(async ({ store, redis, keys }) => {
-    const dead = newJob();
-    // What a producer leaves that dies between writing the record and adding to the queue.
-    const names = [keys.record(dead.id), keys.tenantJobs('acme'), ...keys.waiting];
-    const args = [dead.id, 'acme', JSON.stringify(dead.task), Date.now(), 60_000, 10];
-    assert.equal(await loadScript('create').run(redis, names, args), 'created');
-    const ttlMs = await redis.pttl(keys.record(dead.id));
-    assert.ok(ttlMs > 55_000 && ttlMs <= 60_000, `${ttlMs}`);
-    const taken = newJob();
-    await store.submit(taken);
-    assert.equal(await redis.pttl(keys.record(taken.id)), -1);
-  }));
-
-test('a job that ends before its producer keeps its record expires all the same', () =>
-  withQueue(async ({ store, redis, keys }) => {
-    const job = newJob({ ttlSeconds: 60 });
-    await store.submit(job);
-    await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome: succeeded });
-    // A slow producer's last step comes only now.
-    await loadScript('keep').run(redis, [keys.record(job.id)], []);
-    const ttlMs = await redis.pttl(keys.record(job.id));
-    assert.ok(ttlMs > 0 && ttlMs <= 60_000, `${ttlMs}`);
+    const orphan = newJob();
+    const nowMs = Date.now() - 60_000;
+    const answer = await createJob(redis, keys, { job: orphan, limits: testLimits, nowMs });
+    assert.equal(answer.kind, 'direct');
+    assert.equal(await redis.pttl(keys.record(orphan.id)), -1, 'its record stays');
+    assert.equal((await store.counts()).waiting, 0);
+    const queue = openDocumentsQueue(redis, keys, () => {});
+    assert.equal(await feed({ redis, keys, queue }), 1);
+    assert.equal((await store.counts()).waiting, 1);
+    assert.equal(await feed({ redis, keys, queue }), 0, 'the lease is done with');
+    await queue.close();
   }));
 
 test('a tenant’s jobs are listed newest first, by pages, by state and by time', () =>
@@ -231,7 +222,7 @@ test('waiting for the end is over when the job ends, when it has ended, and when
     const aborter = new AbortController();
     const aborted = took(store.waitForEnd(job.id, { timeoutMs: 10_000, signal: aborter.signal }));
     await until('subscription', async () => {
-      const [, listeners] = await redis.pubsub('NUMSUB', keys.ended(job.id));
+      const [, listeners] = await redis.pubsub('NUMSUB', keys.changed(job.id));
       return Number(listeners) > 0;
     });
     aborter.abort();
@@ -245,7 +236,7 @@ test('waiting for the end is over when the job ends, when it has ended, and when
       (await took(store.waitForEnd(unknown, { timeoutMs: 9000, signal: AbortSignal.abort() }))) < 1000,
     );
     await until('no subscription left', async () => {
-      const [, listeners] = await redis.pubsub('NUMSUB', keys.ended(job.id));
+      const [, listeners] = await redis.pubsub('NUMSUB', keys.changed(job.id));
       return Number(listeners) === 0;
     });
   }));
@@ -271,7 +262,7 @@ test('while Redis is stopped or gone every call ends in QueueUnavailable within 
   const own = await startTestRedis();
   const store = await openJobStore(
     { url: own.url, shard: newShard() },
-    { maxWaiting: 10, onError: () => {}, onWarning: () => {} },
+    { limits: testLimits, onError: () => {}, onWarning: () => {} },
   );
   const job = newJob();
   await store.submit(job);
@@ -312,7 +303,7 @@ test('while Redis is stopped or gone every call ends in QueueUnavailable within 
 test('at 80 % of its memory nothing more is accepted', async () => {
   const own = await startTestRedis(['--maxmemory', '16mb']);
   const address = { url: own.url, shard: newShard() };
-  const store = await openJobStore(address, { maxWaiting: 10, onError: () => {}, onWarning: () => {} });
+  const store = await openJobStore(address, { limits: testLimits, onError: () => {}, onWarning: () => {} });
   const redis = connectConsumer(own.url, () => {});
   try {
     for (let index = 0; index < 130; index += 1) await redis.set(`ballast:${index}`, Buffer.alloc(90_000));
@@ -340,7 +331,7 @@ test('a Redis that may throw jobs away is refused', async () => {
     });
     const opening = openJobStore(
       { url: own.url, shard: newShard() },
-      { maxWaiting: 10, onError: () => {}, onWarning: () => {} },
+      { limits: testLimits, onError: () => {}, onWarning: () => {} },
     );
     const isRefusal = (error: unknown) =>
       error instanceof RedisPolicyError && /allkeys-lru/.test(error.message);

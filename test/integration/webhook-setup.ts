@@ -12,7 +12,7 @@ import { startWebhookApp } from 'glyphmill-webhook/app';
 import { webhookSettings } from 'glyphmill-webhook/config';
 import { createSchedule } from 'glyphmill-webhook/schedule';
 import { Webhook } from 'standardwebhooks';
-import { begin, newJob, newShard, succeeded } from './queue-setup.ts';
+import { begin, newJob, newShard, succeeded, testLimits } from './queue-setup.ts';
 
 export const signingKey = 'canary-root-key-canary-root-key-0123';
 
@@ -68,7 +68,7 @@ export async function openInstallation(redisUrl: string) {
   const keys = keysOf(address.shard);
   const onError = () => {};
   const redis = connectConsumer(redisUrl, onError);
-  const store = await openJobStore(address, { maxWaiting: 10_000, onError, onWarning: () => {} });
+  const store = await openJobStore(address, { limits: testLimits, onError, onWarning: () => {} });
   const closers: (() => Promise<void>)[] = [];
   return {
     address,

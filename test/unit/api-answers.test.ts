@@ -156,13 +156,15 @@ test('every wrong setting is named at once, a secret one without its value', () 
 const id = newId('job');
 
 function record(): JobRecord {
-  const { webhook = null, ...task } = createJobSchema.parse({ source });
+  const { webhook = null, source: _, deadline: __, ...task } = createJobSchema.parse({ source });
   return {
     id,
     tenant: 'acme',
     task: {
       ...task,
       webhook,
+      timeoutSeconds: null,
+      places: null,
       document: { bucket: 'in-box', key: 'a.png', versionId: null, ifMatch: null },
       inline: null,
     },
@@ -171,8 +173,10 @@ function record(): JobRecord {
     startedAtMs: null,
     finishedAtMs: null,
     expiresAtMs: null,
+    deadlineMs: null,
+    revision: 0,
     attempt: 0,
-    progress: { pagesTotal: null, pagesDone: 0 },
+    progress: { pagesTotal: null, pagesDone: 0, pagesFailed: 0 },
     failure: null,
     warnings: [],
     usage: null,

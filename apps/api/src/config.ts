@@ -1,3 +1,4 @@
+import type { Limits } from '@glyphmill/queue/create';
 import {
   metricsPortSetting,
   processSettings,
@@ -36,6 +37,21 @@ export const apiSettings = {
     'MAX_WAITING_JOBS',
     integer(1, 10_000_000).default(100_000),
     'Jobs that may wait; further ones are refused with queue-full.',
+  ),
+  tenantMaxJobs: setting(
+    'TENANT_MAX_JOBS',
+    integer(1, 10_000_000).default(50_000),
+    'Jobs of one tenant that may be open, waiting or running; further ones are refused with quota-exceeded.',
+  ),
+  tenantMaxPages: setting(
+    'TENANT_MAX_PAGES',
+    integer(1, 10_000_000).default(20_000),
+    'Pages of one tenant’s running jobs at which further jobs are refused.',
+  ),
+  tenantMaxMegapixels: setting(
+    'TENANT_MAX_MEGAPIXELS',
+    integer(1, 100_000_000).default(100_000),
+    'Megapixels of one tenant’s running jobs at which further jobs are refused.',
   ),
   recognizeTimeoutSeconds: setting(
     'RECOGNIZE_TIMEOUT_SECONDS',
@@ -79,6 +95,18 @@ export const apiSettings = {
 };
 
 export type ApiConfig = Config<typeof apiSettings>;
+
+/** What the queue takes on, by the settings. */
+export function limitsOf(config: ApiConfig): Limits {
+  return {
+    maxWaiting: config.maxWaitingJobs,
+    tenant: {
+      jobs: config.tenantMaxJobs,
+      pages: config.tenantMaxPages,
+      megapixels: config.tenantMaxMegapixels,
+    },
+  };
+}
 
 /** Throws a ConfigError that lists every wrong setting. */
 export function readApiConfig(env: Record<string, string | undefined> = process.env): ApiConfig {

@@ -1,6 +1,6 @@
 import { JobFailure } from '@glyphmill/contract/failure';
 import { type ProblemCode, problems } from '@glyphmill/contract/problem';
-import { QueueFull, QueueUnavailable } from '@glyphmill/queue/errors';
+import { IdempotencyConflict, QueueFull, QueueUnavailable, QuotaExceeded } from '@glyphmill/queue/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApiMetrics } from './metrics.ts';
@@ -48,10 +48,21 @@ function toProblem(error: unknown): Problem {
   if (error instanceof QueueFull) {
     return new Problem('queue-full', { detail: error.message, retryAfterSeconds: error.retryAfterSeconds });
   }
+  if (error instanceof QuotaExceeded) {
+    return new Problem('quota-exceeded', {
+      detail: error.message,
+      retryAfterSeconds: error.retryAfterSeconds,
+    });
+  }
+  if (error instanceof IdempotencyConflict) {
+    return error.reason === 'reused'
+      ? new Problem('idempotency-key-reused', { detail: error.message })
+      : new Problem('idempotency-in-progress', { detail: error.message, retryAfterSeconds: 1 });
+  }
   if (error instanceof QueueUnavailable) {
     return new Problem('queue-unavailable', {
       detail:
-        'The queue did not answer in time. A job being submitted may have been taken all the same: look for it in GET /v1/jobs before you send it again.',
+        'The queue did not answer in time. A job being submitted may have been taken all the same: send it again with the same Idempotency-Key, or look for it in GET /v1/jobs.',
       retryAfterSeconds: unavailableRetrySeconds,
     });
   }

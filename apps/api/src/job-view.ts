@@ -17,6 +17,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     mode: task.mode,
     model: task.model,
     priority: task.priority,
+    deadline: timeOrNull(record.deadlineMs),
     attempt: record.attempt,
     progress: record.progress,
     error: record.failure,
@@ -24,7 +25,11 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     usage: record.usage,
     timings: record.timings,
     metadata: task.metadata,
-    links: { self: `${baseUrl}/v1/jobs/${id}`, result: `${baseUrl}/v1/jobs/${id}/result` },
+    links: {
+      self: `${baseUrl}/v1/jobs/${id}`,
+      result: `${baseUrl}/v1/jobs/${id}/result`,
+      cancel: `${baseUrl}/v1/jobs/${id}/cancel`,
+    },
   };
 }
 

@@ -6,10 +6,11 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { callerOf } from './authenticate.ts';
 import type { App, Dependencies } from './dependencies.ts';
+import { readIdempotencyKey, submitOnce } from './idempotency.ts';
 import { etagOf, matchesEtag, pollAfterSeconds, toJob } from './job-view.ts';
 import { Problem, problemResponses } from './problem.ts';
-import { decodeSource, submit } from './submit.ts';
-import { untilGone, waitForEnd } from './wait.ts';
+import { decodeSource } from './submit.ts';
+import { preferredWaitSeconds, untilGone, waitForEnd } from './wait.ts';
 
 export const jobParamsSchema = z.strictObject({ id: jobIdSchema });
 
@@ -48,9 +49,14 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
         tags: ['jobs'],
         body: createJobSchema,
         response: {
+          200: jobSchema.describe('The job, which has ended already.'),
           202: jobSchema,
           ...problemResponses(
             'invalid-request',
+            'invalid-idempotency-key',
+            'idempotency-in-progress',
+            'idempotency-key-reused',
+            'not-found',
             'invalid-json',
             'unknown-field',
             'unauthenticated',
@@ -62,6 +68,7 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
             'unsupported-media-type',
             'validation-failed',
             'unknown-model',
+            'quota-exceeded',
             'queue-full',
             'queue-unavailable',
             'storage-unavailable',
@@ -72,11 +79,18 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
     },
     async (request, reply) => {
       const { source, ...rest } = request.body;
-      const record = await submit(dependencies, callerOf(request), {
-        ...rest,
-        source: decodeSource(source),
+      const submission = { ...rest, source: decodeSource(source) };
+      const key = readIdempotencyKey(request);
+      const { record: submitted, isReplay } = await submitOnce(dependencies, callerOf(request), {
+        submission,
+        key,
       });
-      return acceptJob(reply, record, baseUrl);
+      if (isReplay) reply.header('idempotent-replayed', 'true');
+      const waitSeconds = preferredWaitSeconds(request.headers.prefer);
+      if (waitSeconds > 0) reply.header('preference-applied', `wait=${waitSeconds}`);
+      const waiting = { timeoutMs: waitSeconds * 1000, signal: untilGone(reply, closing) };
+      const record = (await waitForEnd(jobs, submitted, waiting)) ?? submitted;
+      return isFinal(record.status) ? toJob(record, baseUrl) : acceptJob(reply, record, baseUrl);
     },
   );
 

@@ -8,7 +8,7 @@ import { onShutdown } from '@glyphmill/service/shutdown';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { openApiKeyFile } from './api-key-file.ts';
 import { buildApp } from './app.ts';
-import { readApiConfig } from './config.ts';
+import { limitsOf, readApiConfig } from './config.ts';
 import { createMetrics } from './metrics.ts';
 import { createReadiness } from './readiness.ts';
 
@@ -22,7 +22,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
   const jobs = await openJobStore(
     { url: config.redisUrl, shard: config.redisShard },
     {
-      maxWaiting: config.maxWaitingJobs,
+      limits: limitsOf(config),
       onError: (error) => log.warn({ err: error }, 'trouble with the connection to Redis'),
       onWarning: (warning) => log.warn(warning),
     },

@@ -28,6 +28,8 @@ export const problemMediaType = 'application/problem+json';
 /** Codes after which the same request, sent again later, may succeed. */
 const retryableCodes: ReadonlySet<ProblemCode> = new Set([
   'job-not-finished',
+  'idempotency-in-progress',
+  'quota-exceeded',
   'request-timeout',
   'queue-full',
   'queue-unavailable',

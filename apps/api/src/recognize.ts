@@ -1,5 +1,5 @@
 import multipart from '@fastify/multipart';
-import { jobSchema } from '@glyphmill/contract/job';
+import { isFinal, jobSchema } from '@glyphmill/contract/job';
 import { requestLimits } from '@glyphmill/contract/request';
 import { resultSchema } from '@glyphmill/contract/result';
 import type { FastifyRequest } from 'fastify';
@@ -52,14 +52,12 @@ export function addRecognizeRoute(app: App, dependencies: Dependencies, closing:
       async (request, reply) => {
         const submission = await readRecognition(request);
         const submitted = await submit(dependencies, callerOf(request), submission);
-        const record = await waitForEnd(jobs, submitted, {
+        const record = await waitForEnd(jobs, submitted.record, {
           timeoutMs: request.query.timeout * 1000,
           signal: untilGone(reply, closing),
         });
         if (record === undefined) throw noSuchJob();
-        if (record.status === 'queued' || record.status === 'running') {
-          return acceptJob(reply, record, config.publicUrl ?? '');
-        }
+        if (!isFinal(record.status)) return acceptJob(reply, record, config.publicUrl ?? '');
         const json = await readResult(dependencies, record);
         return sendResult(reply, 'json', json);
       },
@@ -77,11 +75,13 @@ const recognizeProblems = [
   'not-found',
   'request-timeout',
   'job-failed',
+  'job-canceled',
   'result-expired',
   'payload-too-large',
   'unsupported-media-type',
   'validation-failed',
   'unknown-model',
+  'quota-exceeded',
   'queue-full',
   'queue-unavailable',
   'storage-unavailable',

@@ -37,6 +37,7 @@ export function addResultRoutes(app: App, dependencies: Dependencies): void {
             'format-not-available',
             'job-not-finished',
             'job-failed',
+            'job-canceled',
             'result-expired',
             'storage-unavailable',
           ),
@@ -66,16 +67,23 @@ export async function readResult(dependencies: Dependencies, record: JobRecord):
   switch (record.status) {
     case 'queued':
     case 'running':
+    case 'canceling':
       throw new Problem('job-not-finished', {
         detail: `The job is ${record.status}; ask again, or with ?wait= on the job itself.`,
         retryAfterSeconds: pollAfterSeconds(record, Date.now()) ?? 1,
       });
+    case 'canceled':
+      throw new Problem('job-canceled', {
+        detail: 'The job was canceled; submit the document again to have it read.',
+      });
     case 'failed':
+    case 'expired':
       throw new Problem('job-failed', {
         detail: `${record.failure?.code ?? 'internal'}: ${record.failure?.message ?? 'no cause is known'}`,
         retryable: record.failure?.retryable ?? false,
       });
     case 'succeeded':
+    case 'partial':
       return await readKept(dependencies, record);
   }
 }

@@ -1,8 +1,9 @@
 import { newId } from '@glyphmill/contract/id';
 import type { Task } from '@glyphmill/contract/message';
 import type { CreateJob } from '@glyphmill/contract/request';
-import { QueueFull } from '@glyphmill/queue/errors';
-import type { JobRecord } from '@glyphmill/queue/job-record';
+import { QueueFull, QuotaExceeded } from '@glyphmill/queue/errors';
+import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
+import type { Submitted } from '@glyphmill/queue/submit';
 import { literalAddress } from '@glyphmill/service/address-guard';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { Dependencies } from './dependencies.ts';
@@ -24,19 +25,20 @@ export function decodeSource(source: CreateJob['source']): Source {
 const storeTimeoutMs = 15_000;
 
 /**
- * Checks what a schema cannot, stores an inline document, and enqueues: the job is durable when this
- * resolves. Throws Problem, QueueFull, QueueUnavailable, or a JobFailure of the store.
+ * Checks what a schema cannot, stores an inline document, and enqueues: the job is durable when this resolves. Throws
+ * Problem, QueueFull, QuotaExceeded, IdempotencyConflict, QueueUnavailable, or a JobFailure of the store.
  */
 export async function submit(
   dependencies: Dependencies,
   caller: ApiKeyEntry,
   submission: Submission,
-): Promise<JobRecord> {
+  { id = newId('job'), idempotencyKey }: { id?: string; idempotencyKey?: IdempotencyKey } = {},
+): Promise<Submitted> {
   const { jobs, objects, log } = dependencies;
+  const deadlineMs = readDeadline(submission.deadline);
   checkWebhook(dependencies, submission.webhook?.url);
   if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
   await checkModel(dependencies, submission.model);
-  const id = newId('job');
   const { document, inline } = await place(dependencies, id, submission.source);
   const task: Task = {
     document,
@@ -47,19 +49,29 @@ export async function submit(
     webhook: submission.webhook ?? null,
     priority: submission.priority,
     ttlSeconds: submission.ttlSeconds,
+    timeoutSeconds: submission.timeoutSeconds ?? null,
+    places: caller.buckets?.map(({ bucket, prefix = '' }) => ({ bucket, prefix })) ?? null,
     metadata: submission.metadata,
   };
   try {
-    return await jobs.submit({ id, tenant: caller.tenant, task });
+    return await jobs.submit({ id, tenant: caller.tenant, task, deadlineMs, idempotencyKey });
   } catch (error) {
     // Only a refusal is certain; after any other error the job may have been accepted after all.
-    if (error instanceof QueueFull && inline !== null) {
+    if ((error instanceof QueueFull || error instanceof QuotaExceeded) && inline !== null) {
       objects.remove(document, { signal: AbortSignal.timeout(storeTimeoutMs) }).catch((cause: unknown) => {
         log.warn({ err: cause, key: document.key }, 'a refused document stays in the system bucket');
       });
     }
     throw error;
   }
+}
+
+function readDeadline(deadline: string | null | undefined): number | undefined {
+  if (deadline === undefined || deadline === null) return undefined;
+  const deadlineMs = Date.parse(deadline);
+  if (deadlineMs > Date.now()) return deadlineMs;
+  const errors = [{ pointer: '/deadline', detail: 'expected a time that is still to come' }];
+  throw new Problem('validation-failed', { detail: `/deadline: ${deadline} has passed already.`, errors });
 }
 
 function checkWebhook({ config, guard }: Dependencies, url: string | undefined): void {

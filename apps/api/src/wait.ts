@@ -1,4 +1,5 @@
 import { isFinal } from '@glyphmill/contract/job';
+import { requestLimits } from '@glyphmill/contract/request';
 import type { JobRecord } from '@glyphmill/queue/job-record';
 import type { JobStore } from '@glyphmill/queue/job-store';
 import type { FastifyReply } from 'fastify';
@@ -12,6 +13,15 @@ export async function waitForEnd(
   if (isFinal(record.status) || options.timeoutMs === 0 || options.signal.aborted) return record;
   await jobs.waitForEnd(record.id, options);
   return await jobs.get(record.tenant, record.id);
+}
+
+/** Seconds that `Prefer: wait=…` (RFC 7240, section 4.3) asks for, at most what may be waited; 0 where it says nothing. */
+export function preferredWaitSeconds(header: string | string[] | undefined): number {
+  const preferences = [header ?? []].flat().join(',').split(',');
+  const wait = preferences
+    .map((text) => /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(;|$)/i.exec(text)?.[1])
+    .find(Boolean);
+  return Math.min(requestLimits.waitSecondsMax, Number(wait ?? 0));
 }
 
 /**

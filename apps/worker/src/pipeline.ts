@@ -4,7 +4,7 @@ import type { Task } from '@glyphmill/contract/message';
 import type { Result } from '@glyphmill/contract/result';
 import { Budget } from '@glyphmill/engine/budget';
 import type { Engine } from '@glyphmill/engine/engine';
-import type { Attempt, KeptResult, Outcome } from '@glyphmill/queue/attempt';
+import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
 import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
 
@@ -25,7 +25,6 @@ export interface PipelineOptions {
 export type StageTimes = Pick<Timings, 'fetchMs' | 'decodeMs' | 'detectMs' | 'recognizeMs'>;
 
 type Context = Parameters<Handler>[1];
-type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
 
 /** Results above this go to S3: Redis holds many, and should hold them small. */
 const maxInlineResultBytes = 256_000;
@@ -38,7 +37,8 @@ export function createPipeline(options: PipelineOptions): Handler {
 
   return async (attempt, context) => {
     expectServed(attempt.task.model);
-    const limit = createTimeLimit(options.jobTimeoutMs);
+    expectAllowed(attempt.task);
+    const limit = createTimeLimit(timeoutMsOf(attempt.task));
     try {
       return await read(attempt, {
         ...context,
@@ -65,7 +65,28 @@ export function createPipeline(options: PipelineOptions): Handler {
     });
   }
 
-  async function read({ jobId, task, createdAtMs }: Attempt, context: Context): Promise<Succeeded> {
+  /** Checked where the job was submitted, and here once more: this process holds the keys to everybody's documents. */
+  function expectAllowed({ document: { bucket, key }, inline, places }: Task): void {
+    const isOurs = bucket === options.systemBucket;
+    const isAllowed =
+      inline === null
+        ? !isOurs &&
+          (places?.some((place) => place.bucket === bucket && key.startsWith(place.prefix)) ?? true)
+        : isOurs;
+    if (isAllowed) return;
+    throw new JobFailure({
+      code: 'source-access-denied',
+      message: `The submitter may not read this object of the bucket ${bucket}; ask for a key that may.`,
+      retryable: false,
+      phase: 'fetch',
+    });
+  }
+
+  function timeoutMsOf({ timeoutSeconds }: Task): number {
+    return Math.min(options.jobTimeoutMs, (timeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000);
+  }
+
+  async function read({ jobId, task, createdAtMs }: Attempt, context: Context): Promise<Read> {
     const begunMs = Date.now();
     const { document, fetchMs } = await fetchAndScan(task, context);
     const result = await document.result(jobId);
@@ -74,7 +95,7 @@ export function createPipeline(options: PipelineOptions): Handler {
     options.onStages(stages);
     const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
     const { warnings, usage } = result;
-    return { status: 'succeeded', result: kept, warnings, usage, timings };
+    return { status: 'succeeded', result: kept, warnings, usage, timings, pagesFailed: 0 };
   }
 
   /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
@@ -95,7 +116,7 @@ export function createPipeline(options: PipelineOptions): Handler {
           options: asked,
           signal,
           onBegin: begin,
-          onProgress: progress,
+          onProgress: (pages) => progress({ ...pages, pagesFailed: 0 }),
         }),
         fetchMs,
       };
@@ -121,7 +142,7 @@ function createTimeLimit(limitMs: number) {
   const controller = new AbortController();
   const failure: Failure = {
     code: 'timeout',
-    message: `The job took longer than ${limitMs / 1000} s; split the document or raise JOB_TIMEOUT_SECONDS.`,
+    message: `The attempt took longer than ${limitMs / 1000} s; split the document, or allow more by timeoutSeconds and JOB_TIMEOUT_SECONDS.`,
     retryable: false,
     phase: 'recognize',
   };

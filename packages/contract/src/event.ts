@@ -10,7 +10,7 @@ export const eventSchema = z
     timestamp: z.iso.datetime(),
     data: z.object({
       jobId: jobIdSchema,
-      status: z.enum(['succeeded', 'failed']),
+      status: z.enum(['succeeded', 'partial', 'failed', 'canceled', 'expired']),
       metadata: z.record(z.string(), z.string()),
       pages: z.int().nullable(),
       result: z.string().nullable().describe('Path of the result, relative to the API.'),

@@ -26,6 +26,7 @@ export const failureCodeSchema = z.enum([
   'model-unavailable',
   'destination-failed',
   'timeout',
+  'deadline-exceeded',
   'worker-lost',
   'invalid-job',
   'internal',

@@ -3,12 +3,23 @@ import { failureSchema } from './failure.ts';
 import { jobIdSchema } from './id.ts';
 import { modeSchema, prioritySchema } from './request.ts';
 
-export const statusSchema = z.enum(['queued', 'running', 'succeeded', 'failed']);
+export const statusSchema = z.enum([
+  'queued',
+  'running',
+  'canceling',
+  'succeeded',
+  'partial',
+  'failed',
+  'canceled',
+  'expired',
+]);
 export type Status = z.infer<typeof statusSchema>;
+/** The states a job ends in, and stays in unless somebody asks for another attempt. */
+export type FinalStatus = Exclude<Status, 'queued' | 'running' | 'canceling'>;
 
 /** Whether a job in this state can change no more. */
-export function isFinal(status: Status): boolean {
-  return status === 'succeeded' || status === 'failed';
+export function isFinal(status: Status): status is FinalStatus {
+  return status !== 'queued' && status !== 'running' && status !== 'canceling';
 }
 
 /** A number of milliseconds per stage of a job's path, summed over its pages. */
@@ -31,6 +42,7 @@ export type Warning = z.infer<typeof warningSchema>;
 const progressSchema = z.object({
   pagesTotal: z.int().nullable(),
   pagesDone: z.int(),
+  pagesFailed: z.int(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 
@@ -63,6 +75,7 @@ export const jobSchema = z
     mode: modeSchema,
     model: z.string(),
     priority: prioritySchema,
+    deadline: timeSchema.nullable().describe('When the job ends as expired unless it has ended before.'),
     attempt: z.int().describe('Attempts begun so far.'),
     progress: progressSchema,
     error: failureSchema.nullable(),
@@ -70,7 +83,7 @@ export const jobSchema = z
     usage: usageSchema.nullable(),
     timings: timingsSchema.nullable(),
     metadata: z.record(z.string(), z.string()),
-    links: z.object({ self: z.string(), result: z.string() }),
+    links: z.object({ self: z.string(), result: z.string(), cancel: z.string() }),
   })
   .meta({ id: 'Job' });
 export type Job = z.infer<typeof jobSchema>;

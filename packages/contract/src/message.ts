@@ -24,6 +24,14 @@ export const taskSchema = z.object({
   webhook: z.object({ url: z.string(), events: z.array(z.string()) }).nullable(),
   priority: prioritySchema,
   ttlSeconds: z.int().positive(),
+  timeoutSeconds: z.int().positive().nullable(),
+
+  places: z
+    .array(z.object({ bucket: z.string(), prefix: z.string() }))
+    .nullable()
+    .describe(
+      'Where the submitter may read; checked once more before the document is fetched. null: anywhere.',
+    ),
   metadata: z.record(z.string(), z.string()),
 });
 export type Task = z.infer<typeof taskSchema>;

@@ -9,6 +9,7 @@ export const requestLimits = {
   urlLength: 2048,
   ttlSecondsMin: 60,
   ttlSecondsMax: 30 * 86_400,
+  timeoutSecondsMax: 86_400,
   waitSecondsMax: 60,
 } as const;
 
@@ -93,12 +94,18 @@ export const optionsSchema = z
   .meta({ id: 'Options' });
 export type Options = z.infer<typeof optionsSchema>;
 
-export const eventTypeSchema = z.enum(['job.succeeded', 'job.failed']);
+export const eventTypeSchema = z.enum([
+  'job.succeeded',
+  'job.partial',
+  'job.failed',
+  'job.canceled',
+  'job.expired',
+]);
 
 const webhookSchema = z
   .strictObject({
     url: z.url({ protocol: /^https?$/ }).max(requestLimits.urlLength),
-    events: z.array(eventTypeSchema).min(1).default(['job.succeeded', 'job.failed']),
+    events: z.array(eventTypeSchema).min(1).default(eventTypeSchema.options),
   })
   .meta({ id: 'Webhook' });
 export type Webhook = z.infer<typeof webhookSchema>;
@@ -126,6 +133,16 @@ export const createJobSchema = z
     options: optionsSchema.prefault({}),
     webhook: webhookSchema.optional(),
     priority: prioritySchema.default('normal'),
+    timeoutSeconds: z
+      .int()
+      .min(1)
+      .max(requestLimits.timeoutSecondsMax)
+      .nullish()
+      .describe('Longest time for one attempt, where it is less than the workers’ own limit.'),
+    deadline: z.iso
+      .datetime({ offset: true })
+      .nullish()
+      .describe('After this time nobody wants the result any more: the job ends as expired.'),
     ttlSeconds: z
       .int()
       .min(requestLimits.ttlSecondsMin)

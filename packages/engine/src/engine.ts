@@ -68,7 +68,8 @@ export function openEngine(options: EngineOptions): Engine {
     const numbers = pagesToRead(scan.request.options.pages, opened.pages);
     scan.begin(numbers.length);
     for (const number of numbers) {
-      scan.add(reader.readLines(await reader.findLines(number, { decoder, scan }), scan));
+      const found = await reader.findLines(number, { decoder, scan });
+      scan.add(reader.readLines(found, scan), found.page);
     }
   }
 

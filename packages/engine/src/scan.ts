@@ -9,7 +9,14 @@ export interface ReadRequest {
   signal: AbortSignal;
   /** Called when a decoding child takes the document: before that it only waits. */
   onBegin?: () => void;
-  onProgress?: (progress: { pagesTotal: number; pagesDone: number }) => void;
+  onProgress?: (progress: ScanProgress) => void;
+}
+
+export interface ScanProgress {
+  pagesTotal: number;
+  pagesDone: number;
+  /** Of the pages decoded so far. */
+  megapixels: number;
 }
 
 /** One document on its way: its pages as they are read, and what there is to say of them. */
@@ -23,6 +30,7 @@ export class Scan {
   readonly #served = new Map<string, ServedModel>();
   #pagesTotal = 0;
   #pagesDone = 0;
+  #megapixels = 0;
 
   constructor(request: ReadRequest) {
     this.request = request;
@@ -33,16 +41,19 @@ export class Scan {
 
   begin(pagesTotal: number): void {
     this.#pagesTotal = pagesTotal;
-    this.#report();
+    if (pagesTotal > 1) this.#report();
   }
 
-  /** Adds a page whose lines are being read. */
-  add(page: Promise<Page>): void {
+  /** Adds a page of this size in pixels whose lines are being read. */
+  add(page: Promise<Page>, { width, height }: { width: number; height: number }): void {
     this.#pages.push(page);
+    this.#megapixels += (width * height) / 1e6;
+    // Of a single page the end is no news: the result is.
+    if (this.#pagesTotal === 1) this.#report();
     page.then(
       () => {
         this.#pagesDone += 1;
-        this.#report();
+        if (this.#pagesTotal > 1) this.#report();
       },
       (error: unknown) => this.fail(error),
     );
@@ -70,6 +81,10 @@ export class Scan {
   }
 
   #report(): void {
-    this.request.onProgress?.({ pagesTotal: this.#pagesTotal, pagesDone: this.#pagesDone });
+    this.request.onProgress?.({
+      pagesTotal: this.#pagesTotal,
+      pagesDone: this.#pagesDone,
+      megapixels: this.#megapixels,
+    });
   }
 }

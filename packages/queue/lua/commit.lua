@@ -1,41 +1,54 @@
 -- Ends a job: its result, its final state and its webhook event become visible in one step, once.
 -- Refused when the job is final already or when another attempt has begun since (the fence).
 -- KEYS  1 record  2 result  3 outbox  4 expiry index
--- ARGV  1 token  2 status  3 now (ms)  4 lifetime (ms)  5 failure  6 warnings  7 usage  8 timings
---       9 result as JSON, or ''  10 bucket of a large result, or ''  11 its key  12 delivery, or ''
---       13 channel  14 job id  15 prefix of the tenants' lists  16 pages, or ''
+-- ARGV  2 token  3 status  4 now (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
+--       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 delivery, or ''
+--       14 job id  15 pages, or ''  16 pages failed
 -- Returns 'ok', 'missing', 'final' or 'fenced'.
-local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant')
+local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels')
 if not record[1] then
   return 'missing'
 end
-if record[1] ~= 'running' and record[1] ~= 'queued' then
+if not isOpen(record[1]) then
   return 'final'
 end
-if record[2] ~= ARGV[1] then
+if record[2] ~= ARGV[2] then
   return 'fenced'
 end
-local expiresAt = tonumber(ARGV[3]) + tonumber(ARGV[4])
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finishedAt', ARGV[3], 'expiresAt', string.format('%d', expiresAt),
-  'failure', ARGV[5], 'warnings', ARGV[6], 'usage', ARGV[7], 'timings', ARGV[8],
-  'resultBucket', ARGV[10], 'resultKey', ARGV[11])
-redis.call('HDEL', KEYS[1], 'token')
-if ARGV[16] ~= '' then
-  redis.call('HSET', KEYS[1], 'pagesTotal', ARGV[16], 'pagesDone', ARGV[16])
+local status, now, id, tenant = ARGV[3], tonumber(ARGV[4]), ARGV[14], record[3]
+local expiresAt = string.format('%d', now + tonumber(ARGV[5]))
+redis.call('HSET', KEYS[1], 'status', status, 'finishedAt', ARGV[4], 'expiresAt', expiresAt,
+  'failure', ARGV[6], 'warnings', ARGV[7], 'usage', ARGV[8], 'timings', ARGV[9],
+  'resultBucket', ARGV[11], 'resultKey', ARGV[12])
+redis.call('HDEL', KEYS[1], 'token', 'heldPages', 'heldMegapixels')
+if ARGV[15] ~= '' then
+  redis.call('HSET', KEYS[1], 'pagesTotal', ARGV[15], 'pagesDone', ARGV[15] - ARGV[16], 'pagesFailed', ARGV[16])
 end
-redis.call('PEXPIREAT', KEYS[1], string.format('%d', expiresAt))
-if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[2], ARGV[9], 'PXAT', string.format('%d', expiresAt))
+redis.call('PEXPIREAT', KEYS[1], expiresAt)
+if ARGV[10] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[10], 'PXAT', expiresAt)
 end
-if ARGV[12] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'delivery', ARGV[12])
+if ARGV[13] ~= '' then
+  redis.call('XADD', KEYS[3], '*', 'delivery', ARGV[13])
 end
--- The tenants' lists name jobs whose records expire by themselves; each commit sweeps a few such names.
-redis.call('ZADD', KEYS[4], expiresAt, record[3] .. '\n' .. ARGV[14])
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[3], 'LIMIT', 0, 8)) do
-  local tenant, id = string.match(member, '^(.*)\n(.*)$')
-  redis.call('ZREM', ARGV[15] .. tenant, id)
-  redis.call('ZREM', KEYS[4], member)
+addUsage(tenant, -1, -tonumber(record[4] or '0'), -tonumber(record[5] or '0'))
+redis.call('ZREM', key('deadlines'), id)
+local member = tenant .. '\n' .. id
+if status == 'failed' then
+  redis.call('ZADD', key('dead-letters'), now, member)
 end
-redis.call('PUBLISH', ARGV[13], ARGV[2])
+-- How fast jobs end, in slots of ten seconds: callers who are refused are told when to come back.
+local slot = key('ended', string.format('%d', math.floor(now / 10000)))
+if redis.call('INCR', slot) == 1 then
+  redis.call('EXPIRE', slot, 120)
+end
+-- The lists name jobs whose records expire by themselves; each commit sweeps a few such names.
+redis.call('ZADD', KEYS[4], expiresAt, member)
+for _, expired in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, 8)) do
+  local owner, name = string.match(expired, '^(.*)\n(.*)$')
+  redis.call('ZREM', key('tenant-jobs', owner), name)
+  redis.call('ZREM', key('dead-letters'), expired)
+  redis.call('ZREM', KEYS[4], expired)
+end
+announce(KEYS[1], id, status)
 return 'ok'

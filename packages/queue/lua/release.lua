@@ -1,9 +1,15 @@
 -- Ends an attempt without ending the job: it goes back to the queue.
 -- KEYS  1 record
--- ARGV  1 token
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
+-- ARGV  2 token
+-- Returns 'ok', 'fenced' or 'canceling': the attempt has to end the job instead.
+local record = redis.call('HMGET', KEYS[1], 'token', 'status', 'id')
+if record[1] ~= ARGV[2] then
   return 'fenced'
+end
+if record[2] == 'canceling' then
+  return 'canceling'
 end
 redis.call('HSET', KEYS[1], 'status', 'queued')
 redis.call('HDEL', KEYS[1], 'token', 'begunBy')
+announce(KEYS[1], record[3], 'queued')
 return 'ok'

@@ -5,7 +5,7 @@ import type { Timings, Usage, Warning } from '@glyphmill/contract/job';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import type { Redis } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { loadScript } from './script.ts';
+import { answerList, loadScript } from './script.ts';
 
 /** One worker's try at one job. Its token is the fence: once another attempt begins, commits of this one are refused. */
 export interface Attempt {
@@ -17,6 +17,7 @@ export interface Attempt {
   /** Earlier attempts whose process died while they read the document. */
   crashes: number;
   createdAtMs: number;
+  deadlineMs: number | null;
   token: string;
 }
 
@@ -25,6 +26,8 @@ export type Claimant = Pick<Attempt, 'jobId' | 'tenant' | 'token'> & { task: Tas
 
 export type Claim =
   | { kind: 'claimed'; attempt: Attempt }
+  /** Somebody canceled the job while its worker died: the attempt has only to end it. */
+  | { kind: 'canceling'; attempt: Claimant }
   | { kind: 'unreadable'; attempt: Claimant }
   | { kind: 'missing' }
   | { kind: 'final' };
@@ -32,15 +35,28 @@ export type Claim =
 /** Where the result is kept: in Redis, or in the system bucket when it is too large for that. */
 export type KeptResult = { kind: 'inline'; json: string } | { kind: 'object'; bucket: string; key: string };
 
-export type Outcome =
-  | { status: 'succeeded'; result: KeptResult; warnings: Warning[]; usage: Usage; timings: Timings }
-  | { status: 'failed'; failure: Failure };
+export type Outcome = Read | { status: 'failed' | 'expired'; failure: Failure } | { status: 'canceled' };
+
+/** A document that was read, `partial` when some of its pages could not be. */
+export interface Read {
+  status: 'succeeded' | 'partial';
+  result: KeptResult;
+  warnings: Warning[];
+  usage: Usage;
+  timings: Timings;
+  pagesFailed: number;
+}
 
 /** `final` and `fenced`: somebody else has ended the job or works on it; this attempt's outcome is void. */
 export type CommitAnswer = 'ok' | 'missing' | 'final' | 'fenced';
 
+/** `canceling`: nobody wants the job's result any more, and the attempt has to end it. */
+export type AttemptAnswer = 'ok' | 'fenced' | 'canceling';
+
 /** How long a job stays readable whose own wish cannot be read. */
 const unreadableTtlSeconds = 86_400;
+/** Turns in the backlog that one document may cost its tenant, however many pages it has. */
+const maxDebt = 200;
 
 const claimScript = loadScript('claim');
 const beginScript = loadScript('begin');
@@ -55,11 +71,14 @@ export async function claim(
   { jobId, worker }: { jobId: string; worker: string },
 ): Promise<Claim> {
   const token = newId('att');
-  const answer = await claimScript.run(redis, [keys.record(jobId)], [token, Date.now(), worker]);
-  if (!Array.isArray(answer)) throw new Error('expected a list from the claim script');
-  const [kind, tenant = '', json = '', createdAt, number, crashes] = answer.map(String);
+  const answer = await claimScript.run(redis, keys, {
+    keys: [keys.record(jobId)],
+    args: [token, Date.now(), worker],
+  });
+  const [kind, tenant = '', json = '', createdAt, number, crashes, deadline, status] = answerList(answer);
   if (kind === 'missing' || kind === 'final') return { kind };
   const task = parseTask(json);
+  if (status === 'canceling') return { kind: 'canceling', attempt: { jobId, tenant, token, task } };
   if (task === null) return { kind: 'unreadable', attempt: { jobId, tenant, token, task } };
   return {
     kind: 'claimed',
@@ -70,12 +89,13 @@ export async function claim(
       number: Number(number),
       crashes: Number(crashes),
       createdAtMs: Number(createdAt),
+      deadlineMs: deadline === '' ? null : Number(deadline),
       token,
     },
   };
 }
 
-function parseTask(json: string): Task | null {
+export function parseTask(json: string): Task | null {
   try {
     return taskSchema.parse(JSON.parse(json));
   } catch {
@@ -88,26 +108,40 @@ export async function begin(
   redis: Redis,
   keys: Keys,
   { attempt, worker }: { attempt: Attempt; worker: string },
-): Promise<void> {
-  await beginScript.run(redis, [keys.record(attempt.jobId)], [attempt.token, worker]);
+): Promise<AttemptAnswer> {
+  const { jobId, token } = attempt;
+  return attemptAnswer(
+    await beginScript.run(redis, keys, { keys: [keys.record(jobId)], args: [token, worker] }),
+  );
+}
+
+export interface PagesProgress {
+  pagesTotal: number;
+  pagesDone: number;
+  pagesFailed: number;
+  /** Of the pages decoded so far. */
+  megapixels: number;
 }
 
 export async function reportProgress(
   redis: Redis,
   keys: Keys,
-  {
-    jobId,
-    token,
-    pagesTotal,
-    pagesDone,
-  }: { jobId: string; token: string; pagesTotal: number; pagesDone: number },
-): Promise<void> {
-  await progressScript.run(redis, [keys.record(jobId)], [token, pagesTotal, pagesDone]);
+  { attempt, pages }: { attempt: Attempt; pages: PagesProgress },
+): Promise<AttemptAnswer> {
+  const { pagesTotal, pagesDone, pagesFailed, megapixels } = pages;
+  const args = [attempt.token, pagesTotal, pagesDone, pagesFailed, megapixels, maxDebt];
+  return attemptAnswer(await progressScript.run(redis, keys, { keys: [keys.record(attempt.jobId)], args }));
 }
 
 /** Ends the attempt and leaves the job to a later one. */
-export async function release(redis: Redis, keys: Keys, attempt: Attempt): Promise<void> {
-  await releaseScript.run(redis, [keys.record(attempt.jobId)], [attempt.token]);
+export async function release(redis: Redis, keys: Keys, attempt: Attempt): Promise<AttemptAnswer> {
+  const { jobId, token } = attempt;
+  return attemptAnswer(await releaseScript.run(redis, keys, { keys: [keys.record(jobId)], args: [token] }));
+}
+
+function attemptAnswer(answer: unknown): AttemptAnswer {
+  if (answer === 'ok' || answer === 'fenced' || answer === 'canceling') return answer;
+  throw new Error(`unexpected answer of a script: ${String(answer)}`);
 }
 
 /** Ends the job: result, final state and webhook event in one step, at most once per job. */
@@ -118,14 +152,13 @@ export async function commit(
 ): Promise<CommitAnswer> {
   const { jobId, tenant, task } = attempt;
   const nowMs = Date.now();
-  const done = outcome.status === 'succeeded' ? outcome : undefined;
-  const failure = outcome.status === 'failed' ? outcome.failure : undefined;
+  const done = 'result' in outcome ? outcome : undefined;
+  const failure = 'failure' in outcome ? outcome.failure : undefined;
   const inline = done?.result.kind === 'inline' ? done.result.json : '';
   const object = done?.result.kind === 'object' ? done.result : { bucket: '', key: '' };
-  const answer = await commitScript.run(
-    redis,
-    [keys.record(jobId), keys.result(jobId), keys.outbox, keys.expiry],
-    [
+  const answer = await commitScript.run(redis, keys, {
+    keys: [keys.record(jobId), keys.result(jobId), keys.outbox, keys.expiry],
+    args: [
       attempt.token,
       outcome.status,
       nowMs,
@@ -138,12 +171,11 @@ export async function commit(
       object.bucket,
       object.key,
       deliveryOf({ jobId, tenant, task, outcome, nowMs }),
-      keys.ended(jobId),
       jobId,
-      keys.tenantJobsPrefix,
-      done?.usage.pages ?? '',
+      done === undefined ? '' : done.usage.pages + done.pagesFailed,
+      done?.pagesFailed ?? 0,
     ],
-  );
+  });
   if (answer === 'ok' || answer === 'missing' || answer === 'final' || answer === 'fenced') return answer;
   throw new Error(`unexpected answer of the commit script: ${String(answer)}`);
 }
@@ -166,9 +198,9 @@ function deliveryOf(job: {
       jobId,
       status: outcome.status,
       metadata: task.metadata,
-      pages: outcome.status === 'succeeded' ? outcome.usage.pages : null,
-      result: outcome.status === 'succeeded' ? `/v1/jobs/${jobId}/result` : null,
-      error: outcome.status === 'failed' ? outcome.failure : null,
+      pages: 'usage' in outcome ? outcome.usage.pages : null,
+      result: 'result' in outcome ? `/v1/jobs/${jobId}/result` : null,
+      error: 'failure' in outcome ? outcome.failure : null,
     },
   };
   return JSON.stringify({ id: newId('evt'), tenant, url: task.webhook.url, body: JSON.stringify(event) });

@@ -1,5 +1,7 @@
 import { Worker } from 'bullmq';
-import { connectConsumer, ready } from './connection.ts';
+import { connectConsumer, connectSubscriber, ready } from './connection.ts';
+import { openDocumentsQueue } from './documents-queue.ts';
+import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
@@ -47,6 +49,17 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   }, announceEveryMs);
 
   const run = createJobRun({ redis, keys, handler, onAttempt, onWarning });
+  const queue = openDocumentsQueue(redis, keys, (error) => onWarning('queue', error));
+  const feeder = startFeeder({
+    redis,
+    keys,
+    queue,
+    onError: (error) => onWarning('feeding the queue', error),
+  });
+  // What is told while the connection is away is found at the attempt's next report.
+  const cancellations = connectSubscriber(address.url, (error) => onWarning('Redis connection', error));
+  cancellations.on('message', (_channel: string, jobId: string) => run.cancel(jobId));
+  await cancellations.subscribe(keys.cancel);
   const worker = new Worker(
     documentsQueue,
     (job, lock, signal) => run.attempt(job, { lock, signal: signal ?? new AbortController().signal }),
@@ -79,8 +92,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     async close(graceMs) {
       clearInterval(announcing);
       const timer = setTimeout(() => worker.cancelAllJobs('shutdown'), graceMs);
-      await worker.close();
+      await Promise.all([feeder.close(), worker.close()]);
       clearTimeout(timer);
+      cancellations.disconnect();
+      await queue.close();
       redis.disconnect();
     },
   };

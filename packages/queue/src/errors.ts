@@ -16,6 +16,28 @@ export class QueueFull extends Error {
   }
 }
 
+/** The tenant's open jobs add up to all they may: nothing was accepted. */
+export class QuotaExceeded extends Error {
+  override readonly name = 'QuotaExceeded';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, options: { retryAfterSeconds: number }) {
+    super(message);
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+/** Why a caller's Idempotency-Key is refused: `in-progress` passes, `reused` does not. */
+export class IdempotencyConflict extends Error {
+  override readonly name = 'IdempotencyConflict';
+  readonly reason: 'in-progress' | 'reused';
+
+  constructor(reason: 'in-progress' | 'reused', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
 /** Redis is set up in a way that would lose jobs; the message says what to change. */
 export class RedisPolicyError extends Error {
   override readonly name = 'RedisPolicyError';
@@ -33,7 +55,8 @@ export async function answering<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    if (error instanceof QueueUnavailable || error instanceof QueueFull) throw error;
+    if (error instanceof QueueUnavailable || error instanceof QueueFull || error instanceof QuotaExceeded)
+      throw error;
     if (unavailableReplies.test(error.message) || connectionTrouble.test(error.message)) {
       throw new QueueUnavailable(`Redis did not take the command: ${error.message}`, { cause: error });
     }

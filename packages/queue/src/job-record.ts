@@ -23,6 +23,9 @@ export interface JobRecord {
   startedAtMs: number | null;
   finishedAtMs: number | null;
   expiresAtMs: number | null;
+  deadlineMs: number | null;
+  /** Grows with each change that watchers are told of. */
+  revision: number;
   attempt: number;
   progress: Progress;
   failure: Failure | null;
@@ -60,9 +63,12 @@ const hashSchema = z.object({
   startedAt: optionalNumber,
   finishedAt: optionalNumber,
   expiresAt: optionalNumber,
+  deadline: optionalNumber,
+  revision: z.coerce.number().int().default(0),
   attempt: wholeNumber,
   pagesTotal: optionalNumber,
   pagesDone: z.coerce.number().int().default(0),
+  pagesFailed: z.coerce.number().int().default(0),
   failure: jsonField(failureSchema),
   warnings: jsonField(z.array(warningSchema)),
   usage: jsonField(usageSchema),
@@ -84,8 +90,14 @@ export function parseRecord(hash: Record<string, string>): JobRecord | undefined
     startedAtMs: fields.startedAt,
     finishedAtMs: fields.finishedAt,
     expiresAtMs: fields.expiresAt,
+    deadlineMs: fields.deadline,
+    revision: fields.revision,
     attempt: fields.attempt,
-    progress: { pagesTotal: fields.pagesTotal, pagesDone: fields.pagesDone },
+    progress: {
+      pagesTotal: fields.pagesTotal,
+      pagesDone: fields.pagesDone,
+      pagesFailed: fields.pagesFailed,
+    },
     failure: fields.failure,
     warnings: fields.warnings ?? [],
     usage: fields.usage,

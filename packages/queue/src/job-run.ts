@@ -5,15 +5,20 @@ import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq
 import { z } from 'zod';
 import {
   type Attempt,
+  type AttemptAnswer,
   begin,
+  type Claimant,
   type CommitAnswer,
   claim,
   commit,
   type Outcome,
+  type PagesProgress,
+  type Read,
   release,
   reportProgress,
 } from './attempt.ts';
 import type { Redis } from './connection.ts';
+import { firstRetryMs } from './documents-queue.ts';
 import type { Keys } from './keys.ts';
 
 /** What one attempt at a job comes to. Throws a JobFailure, or anything else for an unexpected error. */
@@ -23,14 +28,14 @@ export type Handler = (
     signal: AbortSignal;
     /** To be called when the attempt begins to read the document, rather than wait for its turn. */
     begin: () => void;
-    progress: (pages: { pagesTotal: number; pagesDone: number }) => void;
+    progress: (pages: PagesProgress) => void;
   },
-) => Promise<Extract<Outcome, { status: 'succeeded' }>>;
+) => Promise<Read>;
 
 /** How an attempt ended, for the one log line and the metrics. */
 export interface AttemptReport {
   attempt: Attempt;
-  ended: 'succeeded' | 'failed' | 'retried' | 'handed-back' | 'void';
+  ended: Outcome['status'] | 'retried' | 'handed-back' | 'void';
   failure?: Failure;
   error?: unknown;
   commit?: CommitAnswer;
@@ -48,6 +53,8 @@ export interface JobRunOptions {
 export interface JobRun {
   /** One attempt at a job that BullMQ handed out: claim, handle, commit; throws what tells BullMQ how it ended. */
   attempt(job: Job, held: { lock: string | undefined; signal: AbortSignal }): Promise<void>;
+  /** Makes the attempt at this job, if one is in hand, leave at its next step and end the job as canceled. */
+  cancel(jobId: string): void;
   /** Ends a job that the queue has given up by itself, and that would be called running for good. */
   endGivenUp(job: Job): Promise<void>;
 }
@@ -56,6 +63,8 @@ export interface JobRun {
 const maxCrashes = 3;
 /** Wait of a job that this worker is too old for. */
 const newerRetryMs = 5000;
+/** Longer than any attempt lasts, and what a timer can hold. */
+const longestTimerMs = 2 ** 31 - 1;
 
 const invalidJob: Failure = {
   code: 'invalid-job',
@@ -63,6 +72,17 @@ const invalidJob: Failure = {
   retryable: false,
   phase: 'queue',
 };
+
+const pastDeadline: Failure = {
+  code: 'deadline-exceeded',
+  message:
+    'The deadline passed before the document was read; submit it again with a later one, or add workers.',
+  retryable: false,
+  phase: 'queue',
+};
+
+const canceled: Outcome = { status: 'canceled' };
+const expired: Outcome = { status: 'expired', failure: pastDeadline };
 
 const givenUp: Failure = {
   code: 'internal',
@@ -74,6 +94,8 @@ const givenUp: Failure = {
 export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
   const worker = newId('wrk');
   let lastSuspect: Promise<unknown> = Promise.resolve();
+  /** Of the attempts in hand: how to end them early. */
+  const leaving = new Map<string, (outcome: Outcome) => void>();
   return {
     async attempt(job, { lock, signal }) {
       if (isOfNewerProducer(job.data)) {
@@ -86,31 +108,43 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
       const begunMs = performance.now();
       const report = (end: Omit<AttemptReport, 'attempt' | 'durationMs'>) =>
         onAttempt({ attempt, durationMs: performance.now() - begunMs, ...end });
+      const early = endEarly(attempt);
       try {
-        const work = () => handle(attempt, signal);
+        const work = () =>
+          handle(attempt, { signal: AbortSignal.any([signal, early.signal]), leave: early.leave });
         report(await finish(attempt, await (attempt.crashes > 0 ? alone(work) : work())));
       } catch (error) {
+        const outcome = early.outcome();
+        if (outcome !== undefined) return report(await finish(attempt, outcome));
         if (signal.aborted) {
-          await release(redis, keys, attempt);
+          if ((await release(redis, keys, attempt)) === 'canceling') {
+            return report(await finish(attempt, canceled));
+          }
           report({ ended: 'handed-back' });
           await job.moveToWait(lock);
           throw new WaitingError();
         }
         const failure = toFailure(error, 'queue');
-        if (failure.retryable && hasAttemptsLeft(job)) {
-          await release(redis, keys, attempt);
+        if (failure.retryable && hasAttemptsLeft(job) && hasTimeLeft(job, attempt)) {
+          if ((await release(redis, keys, attempt)) === 'canceling') {
+            return report(await finish(attempt, canceled));
+          }
           report({ ended: 'retried', failure, error });
           throw error;
         }
         report({ ...(await finish(attempt, { status: 'failed', failure })), error });
         throw new UnrecoverableError(failure.code);
+      } finally {
+        early.clear();
       }
     },
+    cancel: (jobId) => leaving.get(jobId)?.(canceled),
     async endGivenUp(job) {
       const claimed = await claim(redis, keys, { jobId: `${job.id}`, worker });
       if (claimed.kind === 'missing' || claimed.kind === 'final') return;
       onWarning(`job ${job.id} was given up by the queue: ${job.failedReason}`);
-      const outcome = { status: 'failed', failure: givenUp } as const;
+      const outcome: Outcome =
+        claimed.kind === 'canceling' ? canceled : { status: 'failed', failure: givenUp };
       await commit(redis, keys, { attempt: claimed.attempt, outcome });
     },
   };
@@ -122,6 +156,10 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
     const jobId = message.success ? message.data.jobId : `${job.id}`;
     const claimed = await claim(redis, keys, { jobId, worker });
     if (claimed.kind === 'missing' || claimed.kind === 'final') return undefined;
+    if (claimed.kind === 'canceling') {
+      await commit(redis, keys, { attempt: claimed.attempt, outcome: canceled });
+      return undefined;
+    }
     if (claimed.kind === 'claimed' && message.success) return claimed.attempt;
     onWarning(`job ${job.id} cannot be read and ends as ${invalidJob.code}`);
     const outcome = { status: 'failed', failure: invalidJob } as const;
@@ -136,32 +174,66 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
     return turn;
   }
 
-  async function handle(attempt: Attempt, signal: AbortSignal): Promise<Outcome> {
+  async function handle(
+    attempt: Attempt,
+    { signal, leave }: { signal: AbortSignal; leave: (outcome: Outcome) => void },
+  ): Promise<Outcome> {
     signal.throwIfAborted();
     if (attempt.crashes >= maxCrashes) throw lost(attempt.crashes);
-    const { jobId, token } = attempt;
+    // A worker that was not told of a cancellation, its connection being away, hears of it here.
+    const heed = (answer: AttemptAnswer) => {
+      if (answer === 'canceling') leave(canceled);
+    };
     return handler(attempt, {
       signal,
       begin: () => {
         // Should this be lost with the connection, a death now is only not counted.
-        begin(redis, keys, { attempt, worker }).catch(() => {});
+        begin(redis, keys, { attempt, worker }).then(heed, () => {});
       },
       progress: (pages) => {
         // Only for people to look at: when it is lost the next one tells the same.
-        reportProgress(redis, keys, { jobId, token, ...pages }).catch(() => {});
+        reportProgress(redis, keys, { attempt, pages }).then(heed, () => {});
       },
     });
   }
 
-  async function finish(attempt: Attempt, outcome: Outcome) {
+  /** What ends an attempt before its handler is done: somebody cancels the job, or its deadline passes. */
+  function endEarly({ jobId, deadlineMs }: Attempt) {
+    const controller = new AbortController();
+    let outcome: Outcome | undefined;
+    const leave = (wanted: Outcome) => {
+      outcome ??= wanted;
+      controller.abort();
+    };
+    leaving.set(jobId, leave);
+    const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : deadlineMs - Date.now();
+    if (leftMs <= 0) leave(expired);
+    const timer = leftMs < longestTimerMs ? setTimeout(leave, leftMs, expired) : undefined;
+    return {
+      signal: controller.signal,
+      leave,
+      outcome: () => outcome,
+      clear: () => {
+        clearTimeout(timer);
+        if (leaving.get(jobId) === leave) leaving.delete(jobId);
+      },
+    };
+  }
+
+  async function finish(attempt: Claimant, outcome: Outcome) {
     const answer = await commit(redis, keys, { attempt, outcome });
-    const failure = outcome.status === 'failed' ? { failure: outcome.failure } : {};
+    const failure = 'failure' in outcome ? { failure: outcome.failure } : {};
     return { ended: answer === 'ok' ? outcome.status : 'void', commit: answer, ...failure } as const;
   }
 }
 
 function hasAttemptsLeft({ opts, attemptsMade }: Job): boolean {
   return attemptsMade + 1 < (opts.attempts ?? 1);
+}
+
+/** Whether another attempt could begin before the deadline; waiting past it would hide why this one failed. */
+function hasTimeLeft({ attemptsMade }: Job, { deadlineMs }: Attempt): boolean {
+  return deadlineMs === null || Date.now() + firstRetryMs * 2 ** attemptsMade < deadlineMs;
 }
 
 const newerSchema = z.object({ v: z.int().min(2) });

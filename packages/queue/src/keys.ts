@@ -12,22 +12,34 @@ export const deliveriesQueue = 'deliveries';
 
 export type Keys = ReturnType<typeof keysOf>;
 
-/** The names of all our keys. All carry one hash tag: the scripts touch several at once. */
+/** The names of all our keys. All carry one hash tag: the scripts touch several at once, and make most names themselves. */
 export function keysOf(shard: string) {
   const prefix = `{glyphmill:${shard}}`;
   return {
     prefix,
     record: (jobId: string) => `${prefix}:job:${jobId}`,
     result: (jobId: string) => `${prefix}:result:${jobId}`,
-    ended: (jobId: string) => `${prefix}:ended:${jobId}`,
-    tenantJobsPrefix: `${prefix}:tenant-jobs:`,
+    /** Channel on which each change of a job's state or progress is told, as the new state. */
+    changed: (jobId: string) => `${prefix}:changed:${jobId}`,
+    /** Channel on which workers hear which jobs to leave, by id. */
+    cancel: `${prefix}:cancel`,
     tenantJobs: (tenant: string) => `${prefix}:tenant-jobs:${tenant}`,
+    /** What a tenant's open jobs count for: jobs, pages, megapixels. */
+    usage: (tenant: string) => `${prefix}:usage:${tenant}`,
+    idempotency: (tenant: string, digest: string) => `${prefix}:idempotency:${tenant}:${digest}`,
+    /** Records by the time they expire, so that the lists that name them can be swept. */
     expiry: `${prefix}:expiry`,
+    /** Open jobs by their deadline. */
+    deadlines: `${prefix}:deadlines`,
+    /** Failed jobs, `tenant\njob`, by the time they failed. */
+    deadLetters: `${prefix}:dead-letters`,
+    /** Jobs that wait their tenant's turn before they go into BullMQ's queue. */
+    backlogSize: `${prefix}:backlog-size`,
+    /** Jobs on the way into BullMQ's queue, by the time after which somebody else may put them there. */
+    feeding: `${prefix}:feeding`,
+    /** Jobs that ended in this slot of ten seconds. */
+    ended: (slot: number) => `${prefix}:ended:${slot}`,
     outbox: `${prefix}:outbox`,
     models: `${prefix}:models`,
-    /** BullMQ's own keys whose lengths make up what waits. */
-    waiting: ['wait', 'paused', 'prioritized', 'delayed'].map(
-      (name) => `${prefix}:${documentsQueue}:${name}`,
-    ),
   };
 }

@@ -64,7 +64,7 @@ async function startOf(
   return rank - skipped + 1;
 }
 
-async function readRecords(
+export async function readRecords(
   redis: Redis,
   keys: Keys,
   ids: readonly string[],

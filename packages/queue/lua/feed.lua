@@ -1,0 +1,55 @@
+-- Takes jobs out of the backlog for BullMQ's queue while that is short: tenants in turn, one document a turn. A
+-- tenant whose documents turned out to have many pages waits out as many turns (deficit round robin, Shreedhar and
+-- Varghese 1995, the cost charged once it is known). What is taken is under a lease: a feeder that dies in between
+-- leaves it to the next.
+-- KEYS  1 lease set
+-- ARGV  2 now (ms)  3 lease (ms)  4 length up to which BullMQ's queue is filled  5 most jobs to take
+-- Returns id, tenant, priority, round of each job taken, one after the other.
+local now, lease, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local taken = {}
+local function take(id)
+  local record = redis.call('HMGET', key('job', id), 'status', 'tenant', 'priority', 'round')
+  if not isOpen(record[1]) then
+    redis.call('ZREM', KEYS[1], id)
+    return
+  end
+  redis.call('ZADD', KEYS[1], now + lease, id)
+  for _, value in ipairs({ id, record[2], record[3] or 'normal', record[4] or '0' }) do
+    taken[#taken + 1] = value
+  end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, most)) do
+  take(id)
+end
+if redis.call('LLEN', key('backlog-tenants')) == 0 then
+  return taken
+end
+local room = math.min(most, tonumber(ARGV[4]) - queueLength()) - #taken / 4
+-- A turn that is waited out moves nothing, and their number is bounded by the largest debt.
+local turns = 2000
+while room > 0 and turns > 0 do
+  turns = turns - 1
+  local tenant = redis.call('LPOP', key('backlog-tenants'))
+  if not tenant then
+    break
+  end
+  local debt = tonumber(redis.call('HGET', key('debts'), tenant) or '0')
+  if debt > 0 and redis.call('LLEN', key('backlog-tenants')) > 0 then
+    redis.call('HINCRBY', key('debts'), tenant, -1)
+    redis.call('RPUSH', key('backlog-tenants'), tenant)
+  else
+    local id = redis.call('LPOP', key('backlog', tenant, 'normal')) or redis.call('LPOP', key('backlog', tenant, 'low'))
+    if id then
+      redis.call('DECR', key('backlog-size'))
+      take(id)
+      room = room - 1
+    end
+    if redis.call('EXISTS', key('backlog', tenant, 'normal'), key('backlog', tenant, 'low')) > 0 then
+      redis.call('RPUSH', key('backlog-tenants'), tenant)
+    else
+      redis.call('HDEL', key('debts'), tenant)
+    end
+  end
+end
+return taken

@@ -1,0 +1,37 @@
+-- Goes before every script of ours. KEYS[1] is a key of the installation, for Redis Cluster to find the node; all
+-- others are made from the prefix, whose hash tag puts them beside it.
+-- ARGV  1 prefix
+local function key(...)
+  return ARGV[1] .. ':' .. table.concat({ ... }, ':')
+end
+
+local function isOpen(status)
+  return status == 'queued' or status == 'running' or status == 'canceling'
+end
+
+-- Jobs that BullMQ holds and no worker has: its own names and types.
+local function queueLength()
+  return redis.call('LLEN', key('documents', 'wait')) + redis.call('LLEN', key('documents', 'paused'))
+    + redis.call('ZCARD', key('documents', 'prioritized')) + redis.call('ZCARD', key('documents', 'delayed'))
+end
+
+-- Changes what a tenant's open jobs add up to; without jobs nothing is counted, whatever went wrong before.
+local function addUsage(tenant, jobs, pages, megapixels)
+  local usage = key('usage', tenant)
+  if redis.call('HINCRBY', usage, 'jobs', string.format('%d', jobs)) <= 0 then
+    redis.call('DEL', usage)
+    return
+  end
+  if pages ~= 0 then
+    redis.call('HINCRBY', usage, 'pages', string.format('%d', pages))
+  end
+  if megapixels ~= 0 then
+    redis.call('HINCRBYFLOAT', usage, 'megapixels', megapixels)
+  end
+end
+
+-- Tells whoever watches the job. The revision orders what they are told.
+local function announce(record, id, status)
+  redis.call('HINCRBY', record, 'revision', 1)
+  redis.call('PUBLISH', key('changed', id), status)
+end

@@ -1,0 +1,67 @@
+import type { Message } from '@glyphmill/contract/message';
+import type { Priority } from '@glyphmill/contract/request';
+import { Queue } from 'bullmq';
+import type { OnConnectionError, Redis } from './connection.ts';
+import { documentsQueue, type Keys } from './keys.ts';
+
+/** Attempts at one job that fails with transient errors; a job whose process died is counted apart. */
+const maxAttempts = 5;
+/** Wait before the second attempt; it doubles with each further one, less up to half as jitter. */
+export const firstRetryMs = 1000;
+
+/** BullMQ runs jobs without a priority first, then by ascending number. */
+const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
+
+export type DocumentsQueue = Queue<Message>;
+
+/** A job on its way into BullMQ's queue. */
+export interface QueueEntry {
+  jobId: string;
+  tenant: string;
+  priority: Priority;
+  /** How often it was asked to be done again. */
+  round: number;
+}
+
+export function openDocumentsQueue(
+  connection: Redis,
+  keys: Keys,
+  onError: OnConnectionError,
+): DocumentsQueue {
+  const queue = new Queue<Message>(documentsQueue, {
+    connection,
+    prefix: keys.prefix,
+    // Our records are what people read; BullMQ's are kept only to be looked at while something is wrong.
+    defaultJobOptions: {
+      attempts: maxAttempts,
+      backoff: { type: 'exponential', delay: firstRetryMs, jitter: 0.5 },
+      removeOnComplete: { age: 3600, count: 1000 },
+      removeOnFail: { age: 86_400, count: 10_000 },
+    },
+    streams: { events: { maxLen: 1000 } },
+  });
+  queue.on('error', onError);
+  return queue;
+}
+
+/** Puts jobs into BullMQ's queue; one that is there already stays as it is. */
+export async function addToQueue(queue: DocumentsQueue, entries: readonly QueueEntry[]): Promise<void> {
+  const [first, ...others] = entries.map(toBullJob);
+  if (first === undefined) return;
+  if (others.length === 0) await queue.add(first.name, first.data, first.opts);
+  else await queue.addBulk([first, ...others]);
+}
+
+function toBullJob({ jobId, tenant, priority, round }: QueueEntry) {
+  const data: Message = { v: 1, jobId, tenant };
+  return {
+    name: 'document',
+    data,
+    opts: { jobId: bullIdOf(jobId, round), priority: bullPriority[priority] },
+  };
+}
+
+/** BullMQ's name of a job. A new round gets a new one: the old may still be on its way out there. */
+export function bullIdOf(jobId: string, round: number): string {
+  return round === 0 ? jobId : `${jobId}.${round}`;
+}
