@@ -25,7 +25,7 @@ end
 if redis.call('LLEN', key('backlog-tenants')) == 0 then
   return taken
 end
-local room = math.min(most, tonumber(ARGV[4]) - queueLength()) - #taken / 4
+local room = math.min(most - #taken / 4, tonumber(ARGV[4]) - queueLength())
 -- A turn that is waited out moves nothing, and their number is bounded by the largest debt.
 local turns = 2000
 while room > 0 and turns > 0 do

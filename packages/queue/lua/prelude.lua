@@ -9,10 +9,11 @@ local function isOpen(status)
   return status == 'queued' or status == 'running' or status == 'canceling'
 end
 
--- Jobs that BullMQ holds and no worker has: its own names and types.
+-- Jobs that BullMQ holds and no worker has, by its own names and types, and those on the way there.
 local function queueLength()
   return redis.call('LLEN', key('documents', 'wait')) + redis.call('LLEN', key('documents', 'paused'))
     + redis.call('ZCARD', key('documents', 'prioritized')) + redis.call('ZCARD', key('documents', 'delayed'))
+    + redis.call('ZCARD', key('feeding'))
 end
 
 -- Changes what a tenant's open jobs add up to; without jobs nothing is counted, whatever went wrong before.
