@@ -1,38 +1,53 @@
 /**
- * The main file of a bare process: session.run on one ready tensor in a loop, and nothing else. Arguments: a `BareTask`
- * as JSON. Says `ready` once warm, starts when told, so that several run at the same time, and sends its figures.
+ * The main file of a bare process: session.run on one ready tensor in a loop, and nothing else. It is sent a `BareTask`,
+ * says `ready` once warm, and runs whenever it is told for how long, so that several run at the same time.
  */
-import { once } from 'node:events';
 import { join } from 'node:path';
+import { packLines } from '@glyphmill/core/recognition';
 import { parseModelConfig } from '@glyphmill/inference/model-config';
 import { readText } from '@glyphmill/inference/repository';
 import { infer, openSession } from '@glyphmill/inference/session';
-import { bareTaskSchema, cpuMs, lineHeight } from './recognizer-load.ts';
+import { answerRequests } from './bench-answer.ts';
+import { cpuMs } from './process-use.ts';
+import { type BareTask, bareRunSchema, bareTaskSchema } from './recognizer-load.ts';
 
-const { repository, provider, seconds, width, batch } = bareTaskSchema.parse(
-  JSON.parse(process.argv[2] ?? ''),
-);
-const configPath = join(repository, 'ppocrv4-rec/config.pbtxt');
-const configText = await readText(configPath, 'config.pbtxt');
-const config = parseModelConfig(configText, configPath);
-const modelPath = join(repository, 'ppocrv4-rec/1/model.onnx');
-const threads = { intraThreads: 1, interThreads: 1 };
-const { session } = await openSession(
-  { type: 'open', configText, configPath, modelPath, sha256: '', provider, gpu: 0, ...threads },
-  config,
-);
-const tensor = new Float32Array(batch * 3 * lineHeight * width).fill(0.5);
-const dims = [batch, 3, lineHeight, width];
-await infer(session, config, tensor, dims);
-process.send?.({ ready: true });
-await once(process, 'message');
-let lines = 0;
-const cpuBefore = cpuMs([process.pid]);
-const start = performance.now();
-while (performance.now() < start + seconds * 1000) {
-  await infer(session, config, tensor, dims);
-  lines += batch;
+let runTensor: (() => Promise<unknown>) | undefined;
+
+answerRequests(async (message) => {
+  if (runTensor) return loop(runTensor, bareRunSchema.parse(message).seconds);
+  runTensor = await open(bareTaskSchema.parse(message));
+  await runTensor();
+  return { ready: true };
+});
+
+async function open({ repository, provider, width, batch, lines }: BareTask) {
+  const configPath = join(repository, 'ppocrv4-rec/config.pbtxt');
+  const configText = await readText(configPath, 'config.pbtxt');
+  const config = parseModelConfig(configText, configPath);
+  const modelPath = join(repository, 'ppocrv4-rec/1/model.onnx');
+  const threads = { intraThreads: 1, interThreads: 1 };
+  const { session } = await openSession(
+    { type: 'open', configText, configPath, modelPath, sha256: '', provider, gpu: 0, ...threads },
+    config,
+  );
+  const crops = Array.from({ length: batch }, (_, row) => lines[row % lines.length]);
+  const tensor = packLines(
+    crops.flatMap((crop) => crop ?? []),
+    width,
+  );
+  const dims = [batch, 3, crops[0]?.height ?? 0, width];
+  return () => infer(session, config, tensor, dims);
 }
-const took = (performance.now() - start) / 1000;
-process.send?.({ lines, seconds: took, cpuMs: cpuMs([process.pid]) - cpuBefore });
-process.disconnect();
+
+async function loop(run: () => Promise<unknown>, seconds: number) {
+  const runMs: number[] = [];
+  const cpuBefore = cpuMs([process.pid]);
+  const start = performance.now();
+  for (let now = start; now < start + seconds * 1000; ) {
+    await run();
+    const end = performance.now();
+    runMs.push(end - now);
+    now = end;
+  }
+  return { runMs, cpuMs: cpuMs([process.pid]) - cpuBefore };
+}

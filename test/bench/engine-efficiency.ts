@@ -1,61 +1,59 @@
+import type { BenchContext, Measurement } from './bench-measurement.ts';
+import { percent } from './figure-text.ts';
+import { type Figures, openBare, openOurs } from './recognizer-load.ts';
+import { linesOf, linesOfWidth } from './sample-lines.ts';
+import { median, medianRatio } from './statistics.ts';
+import { takeTurns } from './take-turns.ts';
+
+const [instances, width, batch] = [2, 320, 8] as const;
+const target = 0.95;
+
 /**
- * How much of the bare runtime's speed is left after queueing, pipes, tensor packing and CTC: lines per second
- * through openModels with 2 instances × 1 thread, over 2 processes that do nothing but session.run on ready tensors
- * of the same shape. Both take turns; medians. CPU time per line is given too (Linux): it holds on a machine that does
- * other work meanwhile, the speeds do not.
- *
- *   node --import tsx test/bench/engine-efficiency.ts [rounds=5] [seconds=8] [width=320] [batch=8]
+ * How much of the bare runtime's speed is left after queueing, pipes, tensor packing, CTC and spaces: lines per second
+ * through openModels with 2 instances × 1 thread, over 2 processes that do nothing but session.run on a ready tensor
+ * of the same lines. CPU time per line is given too: it holds on a machine that does other work meanwhile, the speeds
+ * do not.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { importDefaultModels } from '@glyphmill/inference/default-models';
-import { type Figures, runBare, runOurs } from './recognizer-load.ts';
-
-const instances = 2;
-
-await compare(process.argv.slice(2).map(Number));
-
-async function compare([rounds = 5, seconds = 8, width = 320, batch = 8]: number[]): Promise<void> {
-  const repository = await mkdtemp(join(tmpdir(), 'glyphmill-bench-'));
-  await importDefaultModels(repository);
-  const ours: Figures[] = [];
-  const theirs: Figures[] = [];
-  for (let round = 0; round < (rounds || 5); round++) {
-    const load = { repository, provider: 'cpu', instances, seconds, width, batch } as const;
-    const bareFigures = await runBare(load);
-    const ourFigures = await runOurs(load);
-    theirs.push(bareFigures);
-    ours.push(ourFigures);
-    console.log(`round ${round + 1}: bare ${describe(bareFigures)}; ours ${describe(ourFigures)}`);
-  }
-  const medians = (figures: Figures[]) => ({
-    linesPerSecond: median(figures.map(({ linesPerSecond }) => linesPerSecond)),
-    cpuMsPerLine: median(figures.map(({ cpuMsPerLine }) => cpuMsPerLine)),
+export async function measureEngine(context: BenchContext): Promise<Measurement> {
+  const { quick, repository, documents, note } = context;
+  const [rounds, seconds] = quick ? [3, 1] : [9, 3];
+  const lines = linesOfWidth(linesOf(await documents()), width);
+  const load = { repository, provider: 'cpu', instances, seconds, width, batch, lines } as const;
+  const [bare = [], worker = []] = await takeTurns<Figures>([() => openBare(load), () => openOurs(load)], {
+    rounds,
+    onRound: (round, figures) =>
+      note(`round ${round} of ${rounds}: bare, worker ${figures.map(describe).join('; ')}`),
   });
-  const [bareMedian, ourMedian] = [medians(theirs), medians(ours)];
-  const speed = median(
-    ours.map(({ linesPerSecond }, i) => linesPerSecond / (theirs[i]?.linesPerSecond ?? Number.NaN)),
-  );
-  const cpu = median(
-    ours.map(({ cpuMsPerLine }, i) => (theirs[i]?.cpuMsPerLine ?? Number.NaN) / cpuMsPerLine),
-  );
-  console.log(
-    `median: bare ${describe(bareMedian)}; ours ${describe(ourMedian)} (width ${width}, batch ${batch})`,
-  );
-  console.log(`efficiency: ${percent(speed)} by speed, ${percent(cpu)} by CPU time`);
-  await rm(repository, { recursive: true });
+  const speeds = { worker: worker.map(speedOf), bare: bare.map(speedOf) };
+  const costs = { worker: worker.map(costOf), bare: bare.map(costOf) };
+  const efficiency = {
+    bySpeed: medianRatio(speeds.worker, speeds.bare),
+    byCpu: medianRatio(costs.bare, costs.worker),
+  };
+  const linesPerSecond = { worker: median(speeds.worker), bare: median(speeds.bare) };
+  const cpuMsPerLine = { worker: median(costs.worker), bare: median(costs.bare) };
+  const setting = { instances, threads: 1, width, batch, lines: lines.length, rounds, seconds };
+  return {
+    figures: {
+      setting,
+      efficiency,
+      linesPerSecond,
+      cpuMsPerLine,
+      eachRound: { linesPerSecond: speeds, cpuMsPerLine: costs },
+    },
+    rows: [
+      {
+        what: `worker ÷ bare onnxruntime loop, ${instances} instances × 1 thread, batches of ${batch} × ${width} px`,
+        figure: `${percent(efficiency.bySpeed)} of the lines/s (${linesPerSecond.worker.toFixed(1)} of ${linesPerSecond.bare.toFixed(1)}); ${percent(efficiency.byCpu)} by CPU time`,
+        target: { text: `≥ ${percent(target)}`, met: efficiency.bySpeed >= target },
+      },
+    ],
+  };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
+const speedOf = ({ linesPerSecond }: Figures) => linesPerSecond;
+const costOf = ({ cpuMsPerLine }: Figures) => cpuMsPerLine;
 
-function describe({ linesPerSecond, cpuMsPerLine }: Omit<Figures, 'startMs' | 'endMs'>): string {
+function describe({ linesPerSecond, cpuMsPerLine }: Figures): string {
   return `${linesPerSecond.toFixed(1)} lines/s, ${cpuMsPerLine.toFixed(1)} ms CPU a line`;
-}
-
-function percent(ratio: number): string {
-  return `${(ratio * 100).toFixed(1)} %`;
 }

@@ -6,18 +6,20 @@
  *   node --import tsx test/bench/gpu.ts [--provider cuda] [--sizes 1,2,4,…,256] [--instances 1,2,4] [--seconds 5]
  *     [--width 320] [--out test/bench/results/gpu-cuda.json]
  */
-import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cudaLibraryMissing } from '@glyphmill/inference/cuda-library';
 import { importDefaultModels } from '@glyphmill/inference/default-models';
-import { runtime } from '@glyphmill/inference/runtime';
 import { z } from 'zod';
 import { type GpuUse, nvidiaSmi, watchGpu } from './gpu-busy.ts';
 import { compareWithCpu } from './gpu-correctness.ts';
-import { lineHeight, runBare, runOurs } from './recognizer-load.ts';
+import { describeMachine } from './machine.ts';
+import { openBare, openOurs, runOnce } from './recognizer-load.ts';
+import { copyRepository } from './repository-shape.ts';
+import { cutSampleLines, linesOf, linesOfWidth } from './sample-lines.ts';
 
 const list = z
   .string()
@@ -59,7 +61,7 @@ else {
 async function bench({ provider, sizes, instances, seconds, width, out }: Options): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'glyphmill-bench-'));
   try {
-    const machine = await describeMachine();
+    const machine = { gpu: await describeGpu(), ...describeMachine() };
     console.log(Object.values(machine).join('; '));
     await importDefaultModels(join(folder, 'default'));
     const correctness = await compareWithCpu(join(folder, 'default'), provider);
@@ -68,18 +70,19 @@ async function bench({ provider, sizes, instances, seconds, width, out }: Option
       `${passed ? 'correct' : 'WRONG'}: ${lines} lines, ${different.length} texts differ from the CPU's, confidence by ${largestDifference.toExponential(1)} at most`,
     );
     if (!passed) process.exitCode = 1;
+    const samples = await cutSampleLines({ repository: join(folder, 'default'), quick: true });
+    const crops = linesOfWidth(linesOf(samples), width);
     const rows: Row[] = [];
     console.log(
       '\n| batch | instances | lines/s | bare lines/s | ratio | GPU busy | bare GPU busy | GPU MiB |\n|---|---|---|---|---|---|---|---|',
     );
     for (const batch of sizes) {
       const repository = join(folder, `batch-${batch}`);
-      await cp(join(folder, 'default'), repository, { recursive: true });
-      await fixShape(repository, { batch, width });
+      await copyRepository({ from: join(folder, 'default'), to: repository, batch, width });
       for (const count of instances) {
-        const load = { repository, provider, instances: count, seconds, width, batch };
-        const bare = await watchGpu(() => runBare(load));
-        const ours = await watchGpu(() => runOurs(load));
+        const load = { repository, provider, instances: count, seconds, width, batch, lines: crops };
+        const bare = await watchGpu(() => runOnce(openBare(load)));
+        const ours = await watchGpu(() => runOnce(openOurs(load)));
         rows.push({
           batch,
           instances: count,
@@ -102,21 +105,6 @@ async function bench({ provider, sizes, instances, seconds, width, out }: Option
   }
 }
 
-/** Sets this batch size, and this width alone: warming up the others would only take time. */
-async function fixShape(
-  repository: string,
-  { batch, width }: { batch: number; width: number },
-): Promise<void> {
-  const file = join(repository, 'ppocrv4-rec/config.pbtxt');
-  const config = await readFile(file, 'utf8');
-  await writeFile(file, config.replace('max_batch_size: 8', `max_batch_size: ${batch}`));
-  for (const [key, value] of [
-    ['width_ladder', width],
-    ['max_batch_pixels', batch * lineHeight * width],
-  ])
-    await appendFile(file, `parameters { key: "${key}" value { string_value: "${value}" } }\n`);
-}
-
 function format(row: Row | undefined): string {
   if (row === undefined) return '';
   const percent = (use: GpuUse | undefined) => (use === undefined ? '–' : `${use.busyPercent.toFixed(0)} %`);
@@ -133,13 +121,7 @@ function format(row: Row | undefined): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-async function describeMachine(): Promise<Record<string, string>> {
+async function describeGpu(): Promise<string> {
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
-  return {
-    gpu: (await nvidiaSmi(query))?.trim() ?? 'no GPU',
-    cpu: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown CPU'}`,
-    node: `Node ${process.versions.node}`,
-    runtime,
-    date: new Date().toISOString().slice(0, 10),
-  };
+  return (await nvidiaSmi(query))?.trim() ?? 'no GPU';
 }

@@ -1,12 +1,4 @@
-/**
- * What the graph work at import gains: the default models as their package has them against the same after each step,
- * on one thread. All take turns in one process, so that other work on the machine slows each alike: times are medians,
- * ratios the median of the rounds' own, by CPU time of the process and by the clock.
- *
- *   node --import tsx test/bench/graph.ts [rounds=15]
- */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { foldArgmax } from '@glyphmill/inference/graph-argmax';
 import { optimizeGraph } from '@glyphmill/inference/graph-optimize';
@@ -14,6 +6,10 @@ import { parseModelConfig } from '@glyphmill/inference/model-config';
 import { infer, openSession } from '@glyphmill/inference/session';
 import { plainFiles } from '../integration/graph-plain.ts';
 import { openMessage } from '../unit/graph-setup.ts';
+import type { BenchContext, Measurement } from './bench-measurement.ts';
+import { times } from './figure-text.ts';
+import { median, medianRatio } from './statistics.ts';
+import { type OpenLoad, takeTurns } from './take-turns.ts';
 
 const softmax = 'softmax_11.tmp_0';
 const map = 'sigmoid_0.tmp_0';
@@ -26,70 +22,107 @@ interface Candidate {
   indices?: string;
 }
 
+interface Comparison {
+  model: 'recognition' | 'detection';
+  dims: readonly number[];
+  /** The first is what the others are held against. */
+  candidates: readonly Candidate[];
+  /** What the last is to reach. */
+  target: number;
+}
+
 interface Times {
-  cpuMs: number[];
-  clockMs: number[];
+  cpuMs: number;
+  clockMs: number;
 }
 
-const rounds = Number(process.argv[2] ?? 15);
-const folder = await mkdtemp(join(tmpdir(), 'glyphmill-bench-'));
-const recognizer = await readFile(plainFiles['ppocrv4-rec']);
-const detector = await readFile(plainFiles['ppocrv4-det']);
-const start = performance.now();
-const rewritten = optimizeGraph(recognizer);
-const folded = foldArgmax(rewritten.model, { output: softmax });
-const rewrittenDetector = optimizeGraph(detector);
-console.log(`graph work of both models: ${(performance.now() - start).toFixed(0)} ms`);
-for (const [name, { changes }] of [
-  ['recognition', rewritten],
-  ['detection', rewrittenDetector],
-] as const)
-  console.log(`${name}: ${changes.map(({ rule, count }) => `${rule} ${count}`).join(', ')}`);
-console.log(
-  '\n| model | batch | size | graph | CPU ms | ratio | clock ms | ratio |\n|---|---|---|---|---|---|---|---|',
-);
-const recognizers: Candidate[] = [
-  { name: 'as published', model: recognizer, output: softmax },
-  { name: 'rewritten', model: rewritten.model, output: softmax },
-  { name: 'and best classes', model: folded.model, output: 'scores', indices: 'indices' },
-];
-for (const batch of [1, 8]) await compare('recognition', recognizers, [batch, 3, 48, 320]);
-await compare(
-  'detection',
-  [
+/**
+ * What the graph work at import gains: the default models as their package has them against the same after each step, on
+ * one thread, in one process.
+ */
+export async function measureGraph({ quick, folder, note }: BenchContext): Promise<Measurement> {
+  const rounds = quick ? 3 : 15;
+  const { comparisons, changes, workMs } = await comparisonsOf();
+  const found = [];
+  for (const comparison of comparisons) {
+    found.push(await compare(comparison, { folder, rounds }));
+    note(`${comparison.model} [${comparison.dims}] done`);
+  }
+  return {
+    figures: {
+      setting: { threads: 1, rounds },
+      workMs,
+      changes,
+      comparisons: found.map(({ figures }) => figures),
+    },
+    rows: found.map(({ row }) => row),
+  };
+}
+
+async function comparisonsOf() {
+  const recognizer = await readFile(plainFiles['ppocrv4-rec']);
+  const detector = await readFile(plainFiles['ppocrv4-det']);
+  const start = performance.now();
+  const rewritten = optimizeGraph(recognizer);
+  const folded = foldArgmax(rewritten.model, { output: softmax });
+  const rewrittenDetector = optimizeGraph(detector);
+  const workMs = performance.now() - start;
+  const recognizers: Candidate[] = [
+    { name: 'as published', model: recognizer, output: softmax },
+    { name: 'rewritten', model: rewritten.model, output: softmax },
+    { name: 'as imported', model: folded.model, output: 'scores', indices: 'indices' },
+  ];
+  const detectors: Candidate[] = [
     { name: 'as published', model: detector, output: map },
-    { name: 'rewritten', model: rewrittenDetector.model, output: map },
-  ],
-  [1, 3, 736, 544],
-);
-await rm(folder, { recursive: true });
-
-async function compare(title: string, candidates: readonly Candidate[], dims: number[]): Promise<void> {
-  const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i * 12.9898));
-  const runs = [];
-  for (const candidate of candidates) {
-    const run = await open(candidate);
-    await run(data, dims);
-    const times: Times = { cpuMs: [], clockMs: [] };
-    runs.push({ run, name: candidate.name, times });
-  }
-  for (let round = 0; round < rounds; round++)
-    for (const { run, times } of runs) await timed(times, () => run(data, dims));
-  const [, , height, width] = dims;
-  const first = runs[0]?.times ?? { cpuMs: [], clockMs: [] };
-  for (const { name, times } of runs) {
-    const cells = [
-      [times.cpuMs, first.cpuMs],
-      [times.clockMs, first.clockMs],
-    ].map(([values = [], published = []]) => {
-      const ratios = values.map((ms, i) => (published[i] ?? Number.NaN) / ms);
-      return `${median(values).toFixed(1)} | ${median(ratios).toFixed(2)} ×`;
-    });
-    console.log(`| ${title} | ${dims[0]} | ${width} × ${height} | ${name} | ${cells.join(' | ')} |`);
-  }
+    { name: 'as imported', model: rewrittenDetector.model, output: map },
+  ];
+  const comparisons: Comparison[] = [
+    ...[1, 8].map(
+      (batch) =>
+        ({ model: 'recognition', dims: [batch, 3, 48, 320], candidates: recognizers, target: 1.4 }) as const,
+    ),
+    { model: 'detection', dims: [1, 3, 736, 544], candidates: detectors, target: 1.3 },
+  ];
+  const changes = { recognition: rewritten.changes, detection: rewrittenDetector.changes };
+  return { comparisons, changes, workMs };
 }
 
-async function open({ name, model, output, indices }: Candidate) {
+async function compare(
+  { model, dims, candidates, target }: Comparison,
+  { folder, rounds }: { folder: string; rounds: number },
+) {
+  const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i * 12.9898));
+  const found = await takeTurns(
+    candidates.map((candidate) => () => open(candidate, { folder, data, dims })),
+    { rounds },
+  );
+  const series = found.map((rounds) => ({
+    cpuMs: rounds.map(({ cpuMs }) => cpuMs),
+    clockMs: rounds.map(({ clockMs }) => clockMs),
+  }));
+  const graphs = series.map(({ cpuMs, clockMs }, i) => ({
+    name: candidates[i]?.name,
+    cpuMs: median(cpuMs),
+    clockMs: median(clockMs),
+    gainByCpu: medianRatio(series[0]?.cpuMs ?? [], cpuMs),
+    gainByClock: medianRatio(series[0]?.clockMs ?? [], clockMs),
+  }));
+  const { gainByCpu = Number.NaN, gainByClock = Number.NaN } = graphs.at(-1) ?? {};
+  const [batch, , height, width] = dims;
+  return {
+    figures: { model, dims, graphs },
+    row: {
+      what: `${model} model as imported ÷ as published, ${batch} × ${width} × ${height} px, 1 thread`,
+      figure: `${times(gainByClock)} as fast; ${times(gainByCpu)} by CPU time`,
+      target: { text: `≥ ${target} ×`, met: gainByClock >= target },
+    },
+  };
+}
+
+async function open(
+  { name, model, output, indices }: Candidate,
+  { folder, data, dims }: { folder: string; data: Float32Array; dims: readonly number[] },
+): Promise<OpenLoad<Times>> {
   const modelPath = join(folder, `${name}.onnx`);
   await writeFile(modelPath, model);
   const role = output === map ? 'detect' : 'recognize';
@@ -103,22 +136,15 @@ async function open({ name, model, output, indices }: Candidate) {
     'config.pbtxt',
   );
   const { session } = await openSession(openMessage(modelPath), config);
-  return (data: Float32Array, dims: number[]) => infer(session, config, data, dims);
-}
-
-async function timed(
-  times: { cpuMs: number[]; clockMs: number[] },
-  run: () => Promise<unknown>,
-): Promise<void> {
-  const cpu = process.cpuUsage();
-  const clock = performance.now();
-  await run();
-  const spent = process.cpuUsage(cpu);
-  times.cpuMs.push((spent.user + spent.system) / 1000);
-  times.clockMs.push(performance.now() - clock);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  await infer(session, config, data, dims);
+  return {
+    async run() {
+      const cpu = process.cpuUsage();
+      const clock = performance.now();
+      await infer(session, config, data, dims);
+      const spent = process.cpuUsage(cpu);
+      return { cpuMs: (spent.user + spent.system) / 1000, clockMs: performance.now() - clock };
+    },
+    close: () => session.release(),
+  };
 }
