@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { promisify } from 'node:util';
 import { resultSchema } from '@glyphmill/contract/result';
 import { loadSamples, samplesFolder, sampleText } from '../fixtures/sample-list.ts';
 import { repositoryRoot } from './system.ts';
@@ -163,4 +164,33 @@ test('simulate plans batch sizes and delays for a load', async () => {
   const { plans } = JSON.parse(stdout);
   assert.equal(plans.length, 12);
   for (const { meanFill, throughputPerSecond } of plans) assert.ok(meanFill > 0 && throughputPerSecond > 100);
+});
+
+test('simulate plays a file of 100,000 arrivals in under 5 seconds of processor time', async () => {
+  const file = join(folder, 'many.json');
+  const arrivals = Array.from({ length: 100_000 }, (_, id) => ({ id, t: 10 * id, shape: id % 12 }));
+  const cfg = { maxBatchSize: 64, preferred: [32], maxQueueDelayUs: 2000, instances: 16, svc: [1900, 90] };
+  writeFileSync(file, JSON.stringify({ name: 'many', cfg: { ...cfg, enforceEqualShape: true }, arrivals }));
+  const command = `TIMEFORMAT='%U %S'; time "$0" "$@" > "$OUT"`;
+  const args = [
+    process.execPath,
+    join(repositoryRoot, 'apps/cli/bin/glyphmill.js'),
+    'simulate',
+    file,
+    '--json',
+  ];
+  const out = join(folder, 'many-out.json');
+  const { stderr } = await promisify(execFile)('bash', ['-euc', command, ...args], {
+    cwd: repositoryRoot,
+    env: { ...process.env, OUT: out },
+    timeout: 120_000,
+  });
+  const [trace] = JSON.parse(readFileSync(out, 'utf8')).vectors;
+  const sizes: number[] = trace.batches.map(({ size }: { size: number }) => size);
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size),
+    100_000,
+  );
+  const [user = Number.NaN, system = Number.NaN] = stderr.trim().split(' ').map(Number);
+  assert.ok(user + system < 5, `it took ${user} s in user mode and ${system} s in the kernel`);
 });
