@@ -1,27 +1,12 @@
+import type { BatcherOptions, QueuePolicy } from '@glyphmill/core/batch-options';
 import type { ConfigText, QueuePolicyText } from './config-text.ts';
 import { readConfigText } from './config-text.ts';
 import { type InstanceGroup, readInstanceGroup } from './instance-group.ts';
 import { type Refuse, refuser } from './model-config-error.ts';
 import { type Parameters, readParameters } from './model-parameters.ts';
 
-export interface QueuePolicy {
-  timeoutAction: 'reject' | 'delay';
-  /** 0: none. */
-  defaultTimeoutUs: number;
-  allowTimeoutOverride: boolean;
-  /** Items; 0: the limit of the process alone. */
-  maxQueueSize: number;
-}
-
-export interface DynamicBatching {
-  preferredBatchSizes: readonly number[];
-  maxQueueDelayUs: number;
-  /** 0: none; else 1 (first) to this many. */
-  priorityLevels: number;
-  defaultPriorityLevel: number;
-  defaultQueuePolicy: QueuePolicy;
-  priorityQueuePolicies: ReadonlyMap<number, QueuePolicy>;
-}
+/** What dynamic_batching says. */
+export type DynamicBatching = Omit<BatcherOptions, 'maxBatchSize' | 'instances' | 'bucketing'>;
 
 export type VersionPolicy =
   | { kind: 'latest'; count: number }
