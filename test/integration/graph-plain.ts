@@ -1,7 +1,7 @@
 /** The default models as their package has them, in a repository as it was written before their graphs were changed. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultModelAssets } from '@glyphmill/inference/default-models';
+import { defaultModelAssets } from '@glyphmill/inference/model-assets';
 
 const assets = defaultModelAssets();
 

@@ -2,9 +2,8 @@
  * A recogniser of the shape that the Triton recipe serves, x [n, 3, 64, 256] → softmax_12.tmp_0 [n, 40, 6625], with
  * the recipe's batching. Each dark bar reads "A": every step looks at the mean of its columns alone.
  */
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultModelAssets } from '@glyphmill/inference/default-models';
 import { encodeModel, type OnnxValue } from '@glyphmill/inference/onnx-model';
 import {
   elementType,
@@ -34,25 +33,39 @@ export function barLine(bars: number) {
   return { width, height, data };
 }
 
-/** `config.pbtxt` as one writes it for Triton, with the role and dictionary that Triton leaves to its clients. */
+/** `config.pbtxt` as one writes it for Triton, which leaves role and dictionary to its clients. */
 function recipeConfig(name: string): string {
   return `name: "${name}"
 platform: "onnxruntime_onnx"
 max_batch_size: 8
-input [ { name: "x" data_type: TYPE_FP32 dims: [ 3, ${height}, ${width} ] } ]
-output [ { name: "${output}" data_type: TYPE_FP32 dims: [ ${steps}, ${recipeClasses} ] label_filename: "ppocr_keys_v1.txt" } ]
-instance_group [ { count: 2 kind: KIND_CPU } ]
-dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 1000 }
-parameters { key: "role" value { string_value: "recognize" } }
+input [
+  {
+    name: "x"
+    data_type: TYPE_FP32
+    dims: [ 3, ${height}, ${width} ]
+  }
+]
+output [
+  {
+    name: "${output}"
+    data_type: TYPE_FP32
+    dims: [ ${steps}, ${recipeClasses} ]
+  }
+]
+instance_group [ { count: 2 } ]
+dynamic_batching {
+  preferred_batch_size: [ 4, 8 ]
+  max_queue_delay_microseconds: 1000
+}
 `;
 }
 
-export async function writeRecipeModel(repository: string, name: string): Promise<void> {
+/** `extra` is the end of its config.pbtxt. */
+export async function writeRecipeModel(repository: string, name: string, extra = ''): Promise<void> {
   const directory = join(repository, name);
   await mkdir(join(directory, '1'), { recursive: true });
   await writeFile(join(directory, '1/model.onnx'), recipeOnnx());
-  await writeFile(join(directory, 'config.pbtxt'), recipeConfig(name));
-  await copyFile(join(defaultModelAssets(), 'ppocr_keys_v1.txt'), join(directory, 'ppocr_keys_v1.txt'));
+  await writeFile(join(directory, 'config.pbtxt'), `${recipeConfig(name)}${extra}\n`);
 }
 
 /** `isRandom`: its scores are other ones at every run. */

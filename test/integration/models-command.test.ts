@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeTinyModel } from './inference-onnx.ts';
+import { writeRecipeModel } from './inference-recipe.ts';
 
 let repository = '';
 
@@ -69,8 +70,26 @@ test('models show says what a config means and what the graph has', async () => 
   assert.match(stdout, /micro-batches of at most 4; an item waits 20000 µs at most/);
   assert.match(stdout, /inputs x float32 \[n, 3, 8, w\]; outputs y float32 \[n, w, 4\]/);
   assert.match(stdout, /put here by hand/);
+  assert.match(stdout, /decoding ctc: repeats collapsed, spaces restored/);
+  assert.doesNotMatch(stdout, /told from|known by/);
   const { graphs } = JSON.parse((await models('show', 'tiny', '--json', '--repository', repository)).stdout);
   assert.equal(graphs[0].imported, null);
+});
+
+test('models show says what the config of a Triton recipe leaves open and what was made of it', async () => {
+  await writeRecipeModel(repository, 'recipe');
+  const { code, stdout, stderr } = await models('show', 'recipe', '--repository', repository);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^recipe: reads lines \(told from its outputs: config\.pbtxt has no parameter role\)$/m,
+  );
+  assert.match(stdout, /dictionary ppocr_keys_v1\.txt, known by the 6625 classes: .*no label_filename/);
+  assert.match(stdout, /lines resized to 256 × 64 pixels; BGR, \(pixel ÷ 255 − 0\.5\) ÷ 0\.5/);
+  const { inferred } = JSON.parse(
+    (await models('show', 'recipe', '--json', '--repository', repository)).stdout,
+  ).config;
+  assert.deepEqual(inferred, { role: true, labels: true });
 });
 
 test('models import puts a file in, as a version that may be named, and never over another', async () => {

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { defaultModelAssets } from '@glyphmill/inference/default-models';
 import { readImportNote } from '@glyphmill/inference/import-note';
+import { defaultModelAssets } from '@glyphmill/inference/model-assets';
 import { type ImportOptions, importModel } from '@glyphmill/inference/model-import';
 import { openModels } from '@glyphmill/inference/models';
-import { readRepository } from '@glyphmill/inference/repository';
 import { writeTinyModel } from './inference-onnx.ts';
 import { barLine, recipeClasses, recipeOnnx, writeRecipeModel } from './inference-recipe.ts';
 import { newRepository, quietLog } from './inference-samples.ts';
@@ -59,18 +58,16 @@ describe('importing a model', () => {
       await models.close();
     }
   };
-  const letters = (reading: { text: string }) => reading.text.replaceAll(' ', '');
 
   it('takes the shape of the Triton recipe, with its config as it stands, and reads the same once imported', async () => {
     await writeRecipeModel(repository, 'recipe');
     const asItStands = await read('recipe');
-    assert.deepEqual(asItStands.lineSize, { height: 64, maxWidth: 256 });
+    assert.deepEqual(asItStands.lineSize, { height: 64, minWidth: 256, maxWidth: 256 });
     assert.equal(asItStands.instances, 2);
-    assert.deepEqual(asItStands.readings.map(letters), ['A', 'AA', 'AAAAA', '', 'AAA']);
-    const { batching, maxBatchSize } = (await readRepository(repository)).get('recipe') ?? assert.fail();
-    assert.equal(maxBatchSize, 8);
-    assert.deepEqual(batching.preferredBatchSizes, [4, 8]);
-    assert.equal(batching.maxQueueDelayUs, 1000);
+    assert.deepEqual(
+      asItStands.readings.map(({ text }) => text),
+      ['A', 'AA', 'AAAAA', '', 'AAA'],
+    );
 
     const { config, note, version } = await run({ name: 'imported' });
     assert.equal(version, 1);
@@ -95,6 +92,15 @@ describe('importing a model', () => {
     assert.equal(await readFile(join(repository, 'twice/config.pbtxt'), 'utf8'), config);
     await run({ name: 'recipe-too', version: 7 });
     assert.ok((await readdir(join(repository, 'recipe-too'))).includes('7'));
+  });
+
+  it('gives a new recogniser of 6625 classes the known dictionary where none is named', async () => {
+    const { config } = await run({ name: 'unnamed', labels: undefined });
+    assert.equal(config.output.labelFilename, 'ppocr_keys_v1.txt');
+    assert.equal(
+      await readFile(join(repository, 'unnamed/ppocr_keys_v1.txt'), 'utf8'),
+      await readFile(keys, 'utf8'),
+    );
   });
 
   it('makes of the files of the default models what these are', async () => {
@@ -163,7 +169,10 @@ describe('importing a model', () => {
       { field: string; file?: string; problem?: RegExp; remedy?: RegExp },
     ][] = [
       [{ labels: short }, { field: 'output.label_filename', file: short, problem: /6623 lines.*got 6622/ }],
-      [{ labels: undefined }, { field: 'labels', remedy: /--labels/ }],
+      [
+        { ...tiny(), labels: undefined },
+        { field: 'labels', problem: /6625 classes only/, remedy: /--labels/ },
+      ],
       [{ labels: join(repository, 'none.txt') }, { field: 'labels', problem: /missing/ }],
       [{ file: join(repository, 'none.onnx') }, { field: 'file', problem: /no such file/ }],
       [{ file: other }, { field: 'file', problem: /expected an ONNX model/, file: other }],

@@ -26,8 +26,13 @@ describe('a config.pbtxt', () => {
       std: 0.5,
       height: 48,
       widthLadder: defaultWidthLadder,
+      resize: 'pad',
+      decoding: 'ctc',
+      characterThreshold: 0,
+      restoresSpaces: true,
       classes: undefined,
     });
+    assert.deepEqual(config.inferred, { role: false, labels: false });
     assert.equal(config.maxBatchSize, 8);
     assert.equal(config.modelFilename, 'model.onnx');
     assert.deepEqual(config.instanceGroup, { kind: 'auto', count: undefined, gpus: [] });
@@ -81,6 +86,55 @@ describe('a config.pbtxt', () => {
     assert.ok(settings.role === 'recognize');
     assert.equal(settings.height, 64);
     assert.deepEqual(settings.widthLadder, [256]);
+    assert.equal(settings.resize, 'stretch');
+    assert.equal(settings.restoresSpaces, false);
+  });
+
+  it('says how lines are resized and read', () => {
+    const read = (text: string) => {
+      const { settings } = parse(text);
+      assert.ok(settings.role === 'recognize');
+      return settings;
+    };
+    const padded = read(minimal.replace('-1] }\noutput', '320] }\noutput') + parameter('resize', 'pad'));
+    assert.deepEqual([padded.resize, padded.restoresSpaces], ['pad', true]);
+    const stretched = read(minimal + parameter('width_ladder', '320') + parameter('resize', 'stretch'));
+    assert.deepEqual(
+      [stretched.widthLadder, stretched.resize, stretched.restoresSpaces],
+      [[320], 'stretch', false],
+    );
+    const steps = read(minimal + parameter('decoding', 'steps') + parameter('character_threshold', '0.5'));
+    assert.deepEqual([steps.decoding, steps.characterThreshold, steps.restoresSpaces], ['steps', 0.5, false]);
+  });
+
+  const anyOutput = (output: string, size = 8) => `name: "m" max_batch_size: ${size}
+    input { name: "x" data_type: TYPE_FP32 dims: [${size === 0 ? '1, ' : ''}3, -1, -1] }\n${output}\n`;
+  const roles: [what: string, text: string, role: 'detect' | 'recognize'][] = [
+    ['classes of steps', minimal.replace(/parameters.*/, ''), 'recognize'],
+    ['a map', anyOutput('output { name: "y" data_type: TYPE_FP32 dims: [1, -1, -1] }'), 'detect'],
+    [
+      'a map and its batch',
+      anyOutput('output { name: "y" data_type: TYPE_FP32 dims: [1, 1, -1, -1] }', 0),
+      'detect',
+    ],
+    [
+      'best classes and scores',
+      anyOutput(`output { name: "i" data_type: TYPE_INT32 dims: [-1] label_filename: "k" }
+        output { name: "s" data_type: TYPE_FP32 dims: [-1] } ${parameter('height', '48')}${parameter('classes', '9')}`),
+      'recognize',
+    ],
+  ];
+  for (const [what, text, role] of roles)
+    it(`that names no role is a model to ${role} where it gives ${what}`, () => {
+      const config = parse(text);
+      assert.equal(config.settings.role, role);
+      assert.deepEqual(config.inferred, { role: true, labels: false });
+    });
+
+  it('that names no dictionary has the known one where there are 6625 classes', () => {
+    const { inferred, output } = parse(minimal.replace(/ label_filename: "keys.txt"/, ''));
+    assert.deepEqual(inferred, { role: false, labels: true });
+    assert.equal(output.labelFilename, undefined);
   });
 
   const pair = minimal
@@ -161,9 +215,27 @@ describe('a config.pbtxt', () => {
     ['half precision', minimal.replace('TYPE_FP32', 'TYPE_FP16'), 'input.data_type', /TYPE_FP32/],
     [
       'a recogniser without labels',
-      without(/label_filename: "keys.txt"/),
+      without(/label_filename: "keys.txt"/).replace('6625', '97'),
       'output.label_filename',
-      /dictionary/,
+      /Name the dictionary/,
+    ],
+    [
+      'a recogniser without labels whose classes are open',
+      without(/label_filename: "keys.txt"/).replace('6625', '-1'),
+      'output.label_filename',
+      /Name the dictionary/,
+    ],
+    [
+      'stretching to many widths',
+      minimal + parameter('resize', 'stretch'),
+      'parameters.resize',
+      /the one width/,
+    ],
+    [
+      'spaces between steps',
+      minimal + parameter('decoding', 'steps') + parameter('restore_spaces', '1'),
+      'parameters.restore_spaces',
+      /decoding to ctc/,
     ],
     ['best classes without their number', pair, 'parameters.classes', /number of classes/],
     [
@@ -223,7 +295,12 @@ describe('a config.pbtxt', () => {
       /ascending/,
     ],
     ['another height than the model has', minimal + parameter('height', '32'), 'parameters.height', /48/],
-    ['no role', without(/parameters.*/), 'parameters.role', /detect or recognize/],
+    [
+      'no role where the output tells none',
+      without(/parameters.*/).replace('[-1, 6625]', '[2, 40, 6625]'),
+      'parameters.role',
+      /detect or recognize/,
+    ],
     [
       'an unknown enum value',
       `${minimal}instance_group { kind: KIND_TPU }`,

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmaxSteps, decodeCtc, loadDictionary, ModelOutputError } from '@glyphmill/core/ctc';
+import { argmaxSteps, decodeCtc, decodeSteps, loadDictionary, ModelOutputError } from '@glyphmill/core/ctc';
 import fc from 'fast-check';
 
 const dictionary = ['', 'a', 'b', 'c', ' '];
 
 function read(indices: readonly number[], scores: readonly number[] = indices.map(() => 1)) {
-  return decodeCtc(indices, scores, { offset: 0, steps: indices.length }, dictionary);
+  return decodeCtc({ indices, scores, offset: 0, steps: indices.length }, dictionary);
 }
 
 function text(indices: readonly number[]): string {
   return read(indices)
-    .characters.map((character) => character.text)
+    .map((character) => character.text)
     .join('');
 }
 
@@ -25,29 +25,33 @@ test('repeats collapse, blanks part repeats and vanish', () => {
 });
 
 test('a character stands in the middle of its steps with the best of their scores', () => {
-  const { characters, confidence } = read([0, 1, 1, 1, 0, 2], [0.9, 0.5, 0.75, 0.6, 0.9, 0.25]);
-  assert.deepEqual(characters, [
+  assert.deepEqual(read([0, 1, 1, 1, 0, 2], [0.9, 0.5, 0.75, 0.6, 0.9, 0.25]), [
     { text: 'a', confidence: 0.75, step: 2 },
     { text: 'b', confidence: 0.25, step: 5 },
   ]);
-  assert.equal(confidence, 0.5);
-});
-
-test('an empty line has confidence 0', () => {
-  assert.equal(read([0, 0]).confidence, 0);
 });
 
 test('a line is read from its offset only, repeats do not reach across lines', () => {
   const indices = [1, 1, 1, 2];
   const scores = [1, 1, 0.5, 1];
-  const second = decodeCtc(indices, scores, { offset: 2, steps: 2 }, dictionary);
+  const second = decodeCtc({ indices, scores, offset: 2, steps: 2 }, dictionary);
   assert.deepEqual(
-    second.characters.map((c) => [c.text, c.confidence, c.step]),
+    second.map((c) => [c.text, c.confidence, c.step]),
     [
       ['a', 0.5, 0],
       ['b', 1, 1],
     ],
   );
+});
+
+test('step by step each best class but the blank is a character, repeats too', () => {
+  const line = { indices: [9, 0, 1, 1, 2], scores: [0, 0.9, 0.5, 0.75, 1], offset: 1, steps: 4 };
+  assert.deepEqual(decodeSteps(line, dictionary), [
+    { text: 'a', confidence: 0.5, step: 1 },
+    { text: 'a', confidence: 0.75, step: 2 },
+    { text: 'b', confidence: 1, step: 3 },
+  ]);
+  assert.throws(() => decodeSteps({ ...line, offset: 0 }, dictionary), ModelOutputError);
 });
 
 test('any text comes back from its steps, with blanks and repeats in between', () => {

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { ImportNote } from '@glyphmill/inference/import-note';
+import { knownDictionary } from '@glyphmill/inference/model-assets';
 import type { ModelConfig } from '@glyphmill/inference/model-config';
 import type { Imported } from '@glyphmill/inference/model-import';
+import type { RecognizeSettings } from '@glyphmill/inference/model-parameters';
 import type { OnnxModelInfo } from '@glyphmill/inference/onnx-inspect';
 import type { ModelFacts, ModelSummary } from './models-facts.ts';
 
@@ -33,7 +35,7 @@ export function renderList(models: readonly ModelSummary[]): string {
 /** Config, files, graph and import of one model in plain words. */
 export function renderModel({ config, files, graphs, versions, served }: ModelFacts): string {
   return [
-    `${config.name}: ${config.settings.role === 'detect' ? 'finds lines on pages' : 'reads lines'}`,
+    `${config.name}: ${roleText(config)}${config.inferred.role ? ' (told from its outputs: config.pbtxt has no parameter role)' : ''}`,
     `versions: ${versions.join(', ')}; served: ${served.join(', ')} (policy: ${policyText(config)})`,
     '',
     'config.pbtxt says',
@@ -54,12 +56,15 @@ export function renderModel({ config, files, graphs, versions, served }: ModelFa
 
 /** What an import did. */
 export function renderImport({ config, version, note }: Imported, repository: string): string {
-  const { settings } = config;
   return [
-    `${config.name} version ${version} is in ${join(repository, config.name)}: it ${settings.role === 'detect' ? 'finds lines on pages' : 'reads lines'}`,
+    `${config.name} version ${version} is in ${join(repository, config.name)}: it ${roleText(config)}`,
     ...configLines(config).map((text) => `  ${text}`),
     ...importLines(note).map((text) => `  ${text}`),
   ].join('\n');
+}
+
+function roleText({ settings }: ModelConfig): string {
+  return settings.role === 'detect' ? 'finds lines on pages' : 'reads lines';
 }
 
 function configLines(config: ModelConfig): string[] {
@@ -68,11 +73,35 @@ function configLines(config: ModelConfig): string[] {
     `input ${input.name} ${dimsText(input.dims)}; output ${[...(indices ? [indices] : []), output].map(({ name, dims }) => `${name} ${dimsText(dims)}`).join(' and ')}`,
     `micro-batches of at most ${Math.max(1, maxBatchSize)}; ${batchingText(batching)}`,
     `instances: ${instancesText(config)}`,
-    settings.role === 'detect'
-      ? `pages of at most ${settings.maxSide} pixels a side; text from probability ${settings.threshold} on, regions from ${settings.boxThreshold} on`
-      : `lines ${settings.height} pixels high, padded to ${settings.widthLadder.join(', ')}; ${settings.colorOrder}, (pixel ÷ 255 − ${settings.mean}) ÷ ${settings.std}`,
-    ...(output.labelFilename === undefined ? [] : [`dictionary ${output.labelFilename}`]),
+    ...(settings.role === 'detect'
+      ? [
+          `pages of at most ${settings.maxSide} pixels a side; text from probability ${settings.threshold} on, regions from ${settings.boxThreshold} on`,
+        ]
+      : readingLines(settings)),
+    ...dictionaryLines(config),
   ];
+}
+
+function readingLines(settings: RecognizeSettings): string[] {
+  const { height, widthLadder, resize, decoding, characterThreshold, restoresSpaces } = settings;
+  const widths = widthLadder.join(', ');
+  const size =
+    resize === 'stretch'
+      ? `lines resized to ${widths} × ${height} pixels`
+      : `lines ${height} pixels high, padded to ${widths}`;
+  const unit = decoding === 'ctc' ? 'repeats collapsed' : 'each step a character';
+  const least = characterThreshold > 0 ? `, characters from confidence ${characterThreshold} on` : '';
+  return [
+    `${size}; ${settings.colorOrder}, (pixel ÷ 255 − ${settings.mean}) ÷ ${settings.std}`,
+    `decoding ${decoding}: ${unit}${least}${restoresSpaces ? ', spaces restored where the paper shows them' : ''}`,
+  ];
+}
+
+function dictionaryLines({ output, inferred }: ModelConfig): string[] {
+  const { file, classes } = knownDictionary;
+  if (inferred.labels)
+    return [`dictionary ${file}, known by the ${classes} classes: config.pbtxt names no label_filename`];
+  return output.labelFilename === undefined ? [] : [`dictionary ${output.labelFilename}`];
 }
 
 function batchingText({

@@ -48,38 +48,54 @@ export function argmaxSteps(
   return { indices, scores };
 }
 
+/** The best class of each step and its score, of which `steps` from `offset` on are the line's. */
+export interface LineSteps {
+  readonly indices: ArrayLike<number>;
+  readonly scores: ArrayLike<number>;
+  readonly offset: number;
+  readonly steps: number;
+}
+
 /**
- * Characters of one line from its `steps` best classes starting at `offset`: repeats are collapsed, blanks dropped.
- * A character's confidence is its best step's, the line's is the mean of its characters (0 for an empty line).
+ * Characters of one line: repeats are collapsed, blanks dropped. A character's confidence is its best step's.
  * Throws ModelOutputError for a class outside the dictionary or a score that is not a number.
  */
-export function decodeCtc(
-  indices: ArrayLike<number>,
-  scores: ArrayLike<number>,
-  { offset, steps }: { offset: number; steps: number },
-  dictionary: readonly string[],
-): { characters: Character[]; confidence: number } {
+export function decodeCtc(line: LineSteps, dictionary: readonly string[]): Character[] {
   const characters: Character[] = [];
+  const { indices, offset, steps } = line;
   let first = 0;
   let best = 0;
   for (let step = 0; step < steps; step++) {
-    const index = indices[offset + step];
-    const score = scores[offset + step];
-    if (score === undefined || Number.isNaN(score)) throw notANumber(step, steps);
-    if (index === undefined || dictionary[index] === undefined) {
-      throw new ModelOutputError(`expected a class below ${dictionary.length} at step ${step}, got ${index}`);
-    }
+    const { index, score, text } = stepAt(line, step, dictionary);
     if (step === 0 || index !== indices[offset + step - 1]) {
       first = step;
       best = 0;
     }
     best = Math.max(best, score);
     const ends = step + 1 === steps || indices[offset + step + 1] !== index;
-    if (ends && index !== blank) {
-      characters.push({ text: dictionary[index] ?? '', confidence: best, step: (first + step) / 2 });
-    }
+    if (ends && index !== blank) characters.push({ text, confidence: best, step: (first + step) / 2 });
   }
-  return { characters, confidence: meanConfidence(characters) };
+  return characters;
+}
+
+/** As `decodeCtc`, but each step whose best class is no blank is a character of its own. */
+export function decodeSteps(line: LineSteps, dictionary: readonly string[]): Character[] {
+  const characters: Character[] = [];
+  for (let step = 0; step < line.steps; step++) {
+    const { index, score, text } = stepAt(line, step, dictionary);
+    if (index !== blank) characters.push({ text, confidence: score, step });
+  }
+  return characters;
+}
+
+function stepAt({ indices, scores, offset, steps }: LineSteps, step: number, dictionary: readonly string[]) {
+  const index = indices[offset + step];
+  const score = scores[offset + step];
+  if (score === undefined || Number.isNaN(score)) throw notANumber(step, steps);
+  const text = index === undefined ? undefined : dictionary[index];
+  if (index === undefined || text === undefined)
+    throw new ModelOutputError(`expected a class below ${dictionary.length} at step ${step}, got ${index}`);
+  return { index, score, text };
 }
 
 /** Mean confidence of the characters, 0 where there are none. */

@@ -11,6 +11,8 @@ export interface LineCrop {
 export interface RectifyOptions {
   /** Height of the crop in pixels: the recogniser's. */
   readonly height: number;
+  /** Lines that would come out narrower are stretched to this width; 1 stretches none. */
+  readonly minWidth: number;
   /** Lines that would come out wider are squeezed to this width. */
   readonly maxWidth: number;
 }
@@ -36,12 +38,12 @@ function turned([x1, y1, x2, y2, x3, y3, x4, y4]: Quad): Quad {
   return [x2, y2, x3, y3, x4, y4, x1, y1];
 }
 
-function warp(page: RgbImage, quad: Quad, { height, maxWidth }: RectifyOptions): LineCrop {
+function warp(page: RgbImage, quad: Quad, { height, minWidth, maxWidth }: RectifyOptions): LineCrop {
   assertRgbImage(page);
   const source = quadSize(quad);
   if (!(source.width > 0 && source.height > 0))
     throw new RangeError('expected a quad with an area, got an empty one');
-  const width = Math.min(maxWidth, Math.max(1, Math.round((height * source.width) / source.height)));
+  const width = Math.min(maxWidth, Math.max(minWidth, Math.round((height * source.width) / source.height)));
   const crop = { width, height, data: new Uint8Array(width * height * 3) };
   const samplesX = sampleCount(source.width / width);
   const samplesY = sampleCount(source.height / height);

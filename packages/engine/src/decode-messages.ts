@@ -8,7 +8,7 @@ const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expe
 const image = z.object({ width: z.int().positive(), height: z.int().positive(), data: bytes });
 const corner = z.number();
 const quad = z.tuple([corner, corner, corner, corner, corner, corner, corner, corner]).readonly();
-const size = { height: z.int(), maxWidth: z.int() };
+const size = { height: z.int(), minWidth: z.int(), maxWidth: z.int() };
 
 export const requestSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('open'), bytes, maxPagePixels: z.number(), maxPages: z.number() }),

@@ -29,15 +29,11 @@ async function answer(request: z.output<typeof requestSchema>): Promise<Answer> 
       };
     }
     case 'crop': {
-      const { quads, height, maxWidth } = request;
-      return {
-        crops: quads.map((quad) => rectifyLine(pageInHand(), quad, { height, maxWidth })),
-      };
+      const { quads, ...size } = request;
+      return { crops: quads.map((quad) => rectifyLine(pageInHand(), quad, size)) };
     }
-    case 'whole': {
-      const { height, maxWidth } = request;
-      return { crops: [resizeLine(pageInHand(), { height, maxWidth })] };
-    }
+    case 'whole':
+      return { crops: [resizeLine(pageInHand(), request)] };
     case 'close':
       document = undefined;
       page = undefined;

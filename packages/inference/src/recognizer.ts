@@ -1,4 +1,11 @@
-import { argmaxSteps, decodeCtc, loadDictionary, ModelOutputError } from '@glyphmill/core/ctc';
+import {
+  argmaxSteps,
+  decodeCtc,
+  decodeSteps,
+  type LineSteps,
+  loadDictionary,
+  ModelOutputError,
+} from '@glyphmill/core/ctc';
 import { type LineNormalization, packLines } from '@glyphmill/core/recognition';
 import { type Reading, readingOf, restoreSpaces } from '@glyphmill/core/spacing';
 import type { InferenceSession } from 'onnxruntime-node';
@@ -71,7 +78,7 @@ async function warmUp(recognizer: Recognizer): Promise<void> {
 }
 
 async function recognize(recognizer: Recognizer, lines: readonly ImageBytes[], width: number) {
-  const { config, settings, dictionary, batchSizes } = recognizer;
+  const { config, settings, batchSizes } = recognizer;
   const seconds = { packSeconds: 0, inferSeconds: 0, postSeconds: 0 };
   const lap = stopwatch();
   const outputs: Reading[] = [];
@@ -85,13 +92,23 @@ async function recognize(recognizer: Recognizer, lines: readonly ImageBytes[], w
     lap((s) => (seconds.inferSeconds += s));
     const { steps } = scored;
     const { indices, scores } = bestOf(scored, part.length);
-    for (const [row, line] of part.entries()) {
-      const { characters } = decodeCtc(indices, scores, { offset: row * steps, steps }, dictionary);
-      outputs.push(readingOf(restoreSpaces(characters, line, steps, width)));
-    }
+    for (const [row, line] of part.entries())
+      outputs.push(readLine(recognizer, line, { indices, scores, offset: row * steps, steps }, width));
     lap((s) => (seconds.postSeconds += s));
   }
   return { outputs, seconds };
+}
+
+function readLine(
+  { settings, dictionary }: Recognizer,
+  line: ImageBytes,
+  best: LineSteps,
+  width: number,
+): Reading {
+  const decode = settings.decoding === 'ctc' ? decodeCtc : decodeSteps;
+  const characters = decode(best, dictionary);
+  const spaced = settings.restoresSpaces ? restoreSpaces(characters, line, best.steps, width) : characters;
+  return readingOf(spaced.filter(({ confidence }) => confidence >= settings.characterThreshold));
 }
 
 function normalization({ colorOrder, mean, std }: RecognizeSettings): LineNormalization {

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { knownDictionaryPath } from './model-assets.ts';
 import { type ModelConfig, parseModelConfig, type VersionPolicy } from './model-config.ts';
 import { ModelConfigError } from './model-config-error.ts';
 
@@ -66,8 +67,7 @@ export async function readVersions(repository: string, config: ModelConfig): Pro
       problem: typeof served === 'number' ? `there is no version ${served}` : 'there is no version directory',
       remedy: `Put the model at ${join(directory, String(served || 1), config.modelFilename)}`,
     });
-  const { labelFilename } = config.output;
-  const labelPath = labelFilename === undefined ? undefined : join(directory, labelFilename);
+  const labelPath = labelPathOf(repository, config);
   if (labelPath !== undefined) await assertFile(labelPath, 'output.label_filename');
   const versions: ModelVersion[] = [];
   for (const version of served) {
@@ -76,6 +76,12 @@ export async function readVersions(repository: string, config: ModelConfig): Pro
     versions.push({ config, version, configPath, modelPath, labelPath, sha256: await sha256File(modelPath) });
   }
   return versions;
+}
+
+/** A recogniser's dictionary: the file that its config names, or the one that its number of classes does. */
+export function labelPathOf(repository: string, { name, inferred, output }: ModelConfig): string | undefined {
+  if (inferred.labels) return knownDictionaryPath();
+  return output.labelFilename === undefined ? undefined : join(repository, name, output.labelFilename);
 }
 
 /** The version directories of a model's directory, newest first. */
