@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { optionsSchema } from '@glyphmill/contract/request';
 import { openEngine } from '@glyphmill/engine/engine';
-import { importDefaultModels } from '@glyphmill/inference/default-models';
+import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { readRepository } from '@glyphmill/inference/repository';
 import sharp from 'sharp';
@@ -35,8 +35,7 @@ describe('the model repository of the Triton recipe', () => {
 
   /** Reads images as lines the way a worker does, from their bytes on. */
   const read = async (images: readonly Buffer[], instances: { recognize?: number } = {}) => {
-    const names = { recognize: 'recipe' };
-    const models = await openModels({ repository, names, provider: 'cpu', instances, log: quietLog() });
+    const models = await openModels({ repository, provider: 'cpu', instances, log: quietLog() });
     const engine = openEngine({
       models,
       decoders: 1,
@@ -61,7 +60,8 @@ describe('the model repository of the Triton recipe', () => {
 
   it('is served as it stands: no role, no dictionary, lines resized to 256 × 64, repeats collapsed', async () => {
     await writeRecipeModel(repository, 'recipe');
-    await importDefaultModels(repository);
+    assert.deepEqual(await importMissingModels(repository), ['ppocrv4-det']);
+    assert.deepEqual((await readdir(repository)).sort(), ['ppocrv4-det', 'recipe']);
     const config = (await readRepository(repository)).get('recipe') ?? assert.fail();
     assert.deepEqual(config.inferred, { role: true, labels: true });
     assert.equal(config.maxBatchSize, 8);
@@ -82,7 +82,7 @@ describe('the model repository of the Triton recipe', () => {
   });
 
   it('is read as its parameters say: with a threshold, step by step, in its proportions', async () => {
-    await importDefaultModels(repository);
+    await importMissingModels(repository);
     const bold = { width: 256, height: 64, bar: 32 };
     const narrow = { width: 64, height: 64, bar: 6 };
     const images = [await bars(bold, [0, 70]), await bars(narrow, [0, 0, 0])];

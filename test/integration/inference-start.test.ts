@@ -59,8 +59,12 @@ describe('starting models', () => {
 
   it('asks which model is meant where several have the role', async () => {
     await writeTinyModel(repository, { name: 'right', kind: 'plain' });
+    await writeTinyModel(repository, { name: 'also-right', kind: 'plain' });
     const opening = openModels({ repository, log: quietLog() });
-    await assert.rejects(opening, { field: 'parameters.role', message: /ppocrv4-rec/ });
+    await assert.rejects(opening, {
+      field: 'parameters.role',
+      message: /also-right, .*right.*RECOGNIZE_MODEL/,
+    });
   });
 
   it('says which provider an automatic group took, and why', {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { importDefaultModels } from '@glyphmill/inference/default-models';
+import { importDefaultModels, importMissingModels } from '@glyphmill/inference/default-models';
+import { chooseModel } from '@glyphmill/inference/model-choice';
 import type { ModelConfig } from '@glyphmill/inference/model-config';
 import { readRepository, readVersions, servedVersions } from '@glyphmill/inference/repository';
 
@@ -72,6 +73,71 @@ describe('the default models', () => {
     await writeFile(file, mine);
     await importDefaultModels(repository);
     assert.equal(await readFile(file, 'utf8'), mine);
+  });
+});
+
+describe('a repository of one’s own', () => {
+  let repository = '';
+  before(async () => {
+    repository = join(await mkdtemp(join(tmpdir(), 'glyphmill-repository-')), 'models');
+  });
+  after(() => rm(repository, { recursive: true }));
+
+  const put = async (name: string, output: string) => {
+    await mkdir(join(repository, name), { recursive: true });
+    await writeFile(
+      join(repository, name, 'config.pbtxt'),
+      `name: "${name}" max_batch_size: 8
+       input { name: "x" data_type: TYPE_FP32 dims: [3, 48, -1] }
+       output { name: "y" data_type: TYPE_FP32 dims: [${output}] }`,
+    );
+  };
+
+  it('is left alone but for the roles that none of its models has', async () => {
+    await put('mine', '-1, 6625');
+    assert.deepEqual(await importMissingModels(repository, { detect: 'other' }), []);
+    assert.deepEqual(await importMissingModels(repository), ['ppocrv4-det']);
+    assert.deepEqual((await readdir(repository)).sort(), ['mine', 'ppocrv4-det']);
+    assert.deepEqual(await importMissingModels(repository), []);
+  });
+
+  it('serves its own model rather than the default one, and asks where it has two', async () => {
+    await importDefaultModels(repository);
+    const chosen = async (name?: string) => (await chooseModel(repository, { role: 'recognize', name })).name;
+    assert.equal(await chosen(), 'mine');
+    assert.equal(await chosen('ppocrv4-rec'), 'ppocrv4-rec');
+    await assert.rejects(chosen('ppocrv4-det'), { problem: /no model "ppocrv4-det" has role recognize/ });
+    await put('mine-too', '-1, 6625');
+    await assert.rejects(chosen(), { field: 'parameters.role', remedy: /RECOGNIZE_MODEL/ });
+    assert.equal(await chosen('mine-too'), 'mine-too');
+  });
+
+  it('says what to do where it lacks a role and is read-only', async () => {
+    const readOnly = await mkdtemp(join(tmpdir(), 'glyphmill-read-only-'));
+    await chmod(readOnly, 0o555);
+    // To root nothing is read-only.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      const refusal = {
+        name: 'ModelConfigError',
+        file: readOnly,
+        remedy: /glyphmill models import --defaults/,
+      };
+      await assert.rejects(importMissingModels(readOnly), refusal);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      await rm(readOnly, { recursive: true });
+    }
+  });
+
+  it('may have a faulty model beside one that is named, but not beside one that is looked for', async () => {
+    await put('faulty', '-1, 97');
+    const chosen = (name?: string) => chooseModel(repository, { role: 'recognize', name });
+    assert.equal((await chosen('mine')).name, 'mine');
+    const mistake = { name: 'ModelConfigError', file: join(repository, 'faulty/config.pbtxt') };
+    await assert.rejects(chosen(), mistake);
+    await assert.rejects(importMissingModels(repository), mistake);
   });
 });
 

@@ -4,7 +4,7 @@ import { type Failure, JobFailure } from '@glyphmill/contract/failure';
 import { type Mode, modeSchema, type Options, optionsSchema } from '@glyphmill/contract/request';
 import type { Result } from '@glyphmill/contract/result';
 import { type Engine, openEngine } from '@glyphmill/engine/engine';
-import { importDefaultModels } from '@glyphmill/inference/default-models';
+import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { createLogger } from '@glyphmill/service/logger';
 import { Command, Option } from 'commander';
@@ -60,7 +60,7 @@ async function run(paths: string[], { mode, format, option, dataDir }: OcrOption
   const progress = openProgressLine(process.stderr);
   if (process.stderr.isTTY) progress.show('loading models …');
   const repository = join(dataDir, 'models');
-  await importDefaultModels(repository);
+  await importMissingModels(repository);
   const log = createLogger({ service: 'ocr', level: 'silent' });
   const models = await openModels({ repository, log });
   const engine = openEngine({ models, decoders, decodeDeadlineMs, maxPagePixels, maxPages });

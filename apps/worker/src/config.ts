@@ -11,17 +11,17 @@ export const workerSettings = {
   modelRepository: setting(
     'MODEL_REPOSITORY',
     z.string().default('.glyphmill/models'),
-    'Directory of the model repository; the default models are put there when it lacks them.',
+    'Directory of the model repository; a default model is put there for each role that none of its models has.',
   ),
   detectModel: setting(
     'DETECT_MODEL',
     z.string().optional(),
-    'Detector to serve, where the repository has several.',
+    'Detector to serve, where the repository has several besides the default one.',
   ),
   recognizeModel: setting(
     'RECOGNIZE_MODEL',
     z.string().optional(),
-    'Recogniser to serve, where the repository has several.',
+    'Recogniser to serve, where the repository has several besides the default one.',
   ),
   provider: setting(
     'INFERENCE_PROVIDER',

@@ -1,5 +1,5 @@
 import { openEngine } from '@glyphmill/engine/engine';
-import { importDefaultModels } from '@glyphmill/inference/default-models';
+import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
@@ -31,7 +31,13 @@ await runMain(createLogger({ service: 'worker', level: 'info' }), () => start(re
 async function start(config: WorkerConfig): Promise<void> {
   const log = createLogger({ service: 'worker', level: config.logLevel });
   const store = openObjectStore(storeAddress(config));
-  await importDefaultModels(config.modelRepository);
+  const names = {
+    ...(config.detectModel === undefined ? {} : { detect: config.detectModel }),
+    ...(config.recognizeModel === undefined ? {} : { recognize: config.recognizeModel }),
+  };
+  const added = await importMissingModels(config.modelRepository, names);
+  if (added.length > 0)
+    log.info({ models: added }, 'default models put into the repository, which had none of their role');
   const watch = createProgressWatch(stuckAfterMs(config));
   // Read at scrapes, which come once everything is open; counted into from the first model on.
   const metrics = createWorkerMetrics({
@@ -43,10 +49,7 @@ async function start(config: WorkerConfig): Promise<void> {
   });
   const models = await openModels({
     repository: config.modelRepository,
-    names: {
-      ...(config.detectModel === undefined ? {} : { detect: config.detectModel }),
-      ...(config.recognizeModel === undefined ? {} : { recognize: config.recognizeModel }),
-    },
+    names,
     provider: config.provider,
     onBatch: (event) => {
       watch.progressed();

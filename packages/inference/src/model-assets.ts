@@ -15,3 +15,6 @@ export const knownDictionary = { file: 'ppocr_keys_v1.txt', classes: 6625 } as c
 export function knownDictionaryPath(): string {
   return join(defaultModelAssets(), knownDictionary.file);
 }
+
+/** Names of the default models. */
+export const defaultModelNames = { detect: 'ppocrv4-det', recognize: 'ppocrv4-rec' } as const;

@@ -1,17 +1,34 @@
+import { defaultModelNames } from './model-assets.ts';
 import type { ModelConfig } from './model-config.ts';
 import { ModelConfigError } from './model-config-error.ts';
 import { ModelError } from './model-error.ts';
 import type { DetectSettings, RecognizeSettings } from './model-parameters.ts';
+import { modelNames, readModelConfig, readRepository } from './repository.ts';
 import type { ServedVersion } from './served-model.ts';
 
-/** The one model of a role, or the one of it that was named. Throws `ModelConfigError` where the choice is open. */
-export function pickModel(
+/** The model of a role that is to be served: the one named, or the only one. Throws `ModelConfigError`. */
+export async function chooseModel(
+  repository: string,
+  { role, name }: { role: 'detect' | 'recognize'; name: string | undefined },
+): Promise<ModelConfig> {
+  // Of a model that is named the others' configs do not matter.
+  if (name !== undefined && (await modelNames(repository)).includes(name)) {
+    const config = await readModelConfig(repository, name);
+    if (config.settings.role === role) return config;
+  }
+  return pickModel([...(await readRepository(repository)).values()], { role, name, repository });
+}
+
+/** A default model gives way to others of its role: it is there for want of them. */
+function pickModel(
   configs: readonly ModelConfig[],
   { role, name, repository }: { role: 'detect' | 'recognize'; name: string | undefined; repository: string },
 ): ModelConfig {
   const candidates = configs.filter(({ settings }) => settings.role === role);
+  const own = candidates.filter((config) => config.name !== defaultModelNames[role]);
   const names = candidates.map((config) => config.name).join(', ') || 'none';
-  const [found, other] = candidates.filter((config) => name === undefined || config.name === name);
+  const wanted = name === undefined ? (own.length > 0 ? own : candidates) : [];
+  const [found, other] = wanted;
   if (found && !other) return found;
   throw new ModelConfigError({
     file: repository,
@@ -19,7 +36,9 @@ export function pickModel(
     problem: found
       ? `several models have role ${role}: ${names}`
       : `no model${name === undefined ? '' : ` "${name}"`} has role ${role}; found: ${names}`,
-    remedy: found ? 'Say by name which to serve' : `Add a model with role ${role}, or correct the name`,
+    remedy: found
+      ? `Say by name which to serve: ${role.toUpperCase()}_MODEL`
+      : `Add a model with role ${role}, or correct the name`,
   });
 }
 

@@ -12,10 +12,9 @@ import type { InstanceState } from './instance.ts';
 import { readingSchema, regionsSchema } from './instance-messages.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { Logger } from './logger.ts';
-import { detectSettings, pickModel, recognizeSettings } from './model-choice.ts';
+import { chooseModel, detectSettings, recognizeSettings } from './model-choice.ts';
 import type { ModelConfig } from './model-config.ts';
 import { planModel } from './model-plan.ts';
-import { readRepository } from './repository.ts';
 import type { RunOptions, Served } from './scheduler.ts';
 import { openServed } from './served-model.ts';
 import { cpuBudget } from './threads.ts';
@@ -27,7 +26,7 @@ export type { BatchEvent, ModelProblem, Served };
 export interface OpenModelsOptions {
   /** Directory of a Triton model repository. */
   repository: string;
-  /** Names of the models to serve; needed only where the repository has several of one role. */
+  /** Names of the models to serve; needed only where the repository has several of one role beside the default one. */
   names?: { detect?: string; recognize?: string };
   /** What instance groups of KIND_AUTO take; `cuda` and `cpu` must not contradict the others. Default auto. */
   provider?: 'auto' | 'cpu' | 'cuda';
@@ -90,15 +89,14 @@ export interface Models {
  */
 export async function openModels(options: OpenModelsOptions): Promise<Models> {
   const { repository, names = {} } = options;
-  const configs = [...(await readRepository(repository)).values()];
   const gate = new CpuGate(cpuBudget());
-  const open = <Output>(role: 'detect' | 'recognize', parseOutput: (output: unknown) => Output) => {
-    const config = pickModel(configs, { role, name: names[role], repository });
+  const open = async <Output>(role: 'detect' | 'recognize', parseOutput: (output: unknown) => Output) => {
+    const config = await chooseModel(repository, { role, name: names[role] });
     return openVersions(options, { config, gate, parseOutput });
   };
   const [detector, recognizer] = await openBoth(
-    async () => open('detect', (output) => regionsSchema.parse(output)),
-    async () => open('recognize', (output) => readingSchema.parse(output)),
+    () => open('detect', (output) => regionsSchema.parse(output)),
+    () => open('recognize', (output) => readingSchema.parse(output)),
   );
   return serve(detector, recognizer);
 }
