@@ -2,7 +2,7 @@
  * Tiny recognisers, written as ONNX by hand (field numbers: onnx.proto), for what real weights never do: turn a
  * line into NaN, hang on one, or have a fixed batch size. Input x [N, 3, 8, W] → y [N, W, 4]; every step reads "a".
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface TinyModel {
@@ -41,6 +41,24 @@ parameters { key: "width_ladder" value { string_value: "32,64" } }
 ${model.extra ?? 'dynamic_batching { max_queue_delay_microseconds: 20000 }'}
 `,
   );
+}
+
+/** Adds a version as a careful copy does: beside, then renamed. */
+export async function addVersion(directory: string, version: number, bytes: Uint8Array): Promise<void> {
+  const hidden = join(directory, `.${version}`);
+  await mkdir(hidden);
+  await writeFile(join(hidden, 'model.onnx'), bytes);
+  await rename(hidden, join(directory, String(version)));
+}
+
+/** A tiny model with the weights of its classes a and b swapped, so that every step reads "b". */
+export function readsB(onnx: Buffer): Buffer {
+  const weights = (values: number[]) => Buffer.from(Float32Array.from(values).buffer);
+  const at = onnx.indexOf(weights([0.1, 0.5, 0.2, 0.3]));
+  if (at < 0) throw new Error('expected the weights of a tiny model in the file');
+  const swapped = Buffer.from(onnx);
+  weights([0.1, 0.2, 0.5, 0.3]).copy(swapped, at);
+  return swapped;
 }
 
 function tinyOnnx({ kind, batch }: TinyModel): Uint8Array {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type ModelProblem, type Models, openModels } from '@glyphmill/inference/models';
 import { createWorkerMetrics } from 'glyphmill-worker/metrics';
 import { checkModels } from 'glyphmill-worker/readiness';
-import { greyLine, writeTinyModel } from './inference-onnx.ts';
+import { addVersion as addVersionTo, greyLine, readsB, writeTinyModel } from './inference-onnx.ts';
 import { isAlive, newRepository, pidsOf, quietLog, until } from './inference-samples.ts';
 
 /** What each version of the tiny model reads in every line. */
@@ -44,13 +44,8 @@ describe('the versions of a model', () => {
     return writeTinyModel(repository, { name: model, kind: 'plain', extra: `${policy}\n${batching}` });
   };
 
-  /** Writes a version as a careful copy does: beside, then renamed. */
-  const addVersion = async (version: number, bytes: Uint8Array) => {
-    const hidden = join(repository, model, `.${version}`);
-    await mkdir(hidden);
-    await writeFile(join(hidden, 'model.onnx'), bytes);
-    await rename(hidden, join(repository, model, String(version)));
-  };
+  const addVersion = (version: number, bytes: Uint8Array) =>
+    addVersionTo(join(repository, model), version, bytes);
   const firstModel = () => readFile(join(repository, model, '1/model.onnx'));
   const served = (models: Models) =>
     models.info().flatMap((info) => (info.name === model ? info.version : []));
@@ -244,16 +239,6 @@ function metricsAfter(problems: ModelProblem[]): Promise<string> {
   });
   for (const problem of problems) metrics.onModelProblem(problem);
   return metrics.registry.metrics();
-}
-
-/** The model with the weights of its classes a and b swapped. */
-function readsB(onnx: Buffer): Buffer {
-  const weights = (values: number[]) => Buffer.from(Float32Array.from(values).buffer);
-  const at = onnx.indexOf(weights([0.1, 0.5, 0.2, 0.3]));
-  assert.ok(at > 0, 'the weights are in the file');
-  const swapped = Buffer.from(onnx);
-  weights([0.1, 0.2, 0.5, 0.3]).copy(swapped, at);
-  return swapped;
 }
 
 /** Instances that are children of this process and not dead. */

@@ -162,6 +162,7 @@ function record(): JobRecord {
     tenant: 'acme',
     task: {
       ...task,
+      modelVersion: null,
       webhook,
       timeoutSeconds: null,
       places: null,

@@ -16,6 +16,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     source: task.inline === null ? { type: 's3', ...task.document } : { type: 'inline', ...task.inline },
     mode: task.mode,
     model: task.model,
+    modelVersion: task.modelVersion,
     priority: task.priority,
     deadline: timeOrNull(record.deadlineMs),
     attempt: record.attempt,

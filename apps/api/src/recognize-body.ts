@@ -6,11 +6,11 @@ import { Problem } from './problem.ts';
 import { decodeSource, type Submission } from './submit.ts';
 import { parseBody } from './validation.ts';
 
-const settingsSchema = createJobSchema.pick({ mode: true, model: true, options: true });
+const settingsSchema = createJobSchema.pick({ mode: true, model: true, modelVersion: true, options: true });
 
 /** A JSON body of `POST /v1/recognize`. */
 export const recognizeBodySchema = createJobSchema
-  .pick({ source: true, mode: true, model: true, options: true })
+  .pick({ source: true, mode: true, model: true, modelVersion: true, options: true })
   .meta({ id: 'Recognize' });
 
 /** The fields of a multipart body; `options` is JSON, and the image comes last or first as it likes. */

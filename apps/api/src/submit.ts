@@ -38,13 +38,14 @@ export async function submit(
   const deadlineMs = readDeadline(submission.deadline);
   checkWebhook(dependencies, submission.webhook?.url);
   if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
-  await checkModel(dependencies, submission.model);
+  await checkModel(dependencies, submission);
   const { document, inline } = await place(dependencies, id, submission.source);
   const task: Task = {
     document,
     inline,
     mode: submission.mode,
     model: submission.model,
+    modelVersion: submission.modelVersion ?? null,
     options: submission.options,
     webhook: submission.webhook ?? null,
     priority: submission.priority,
@@ -101,12 +102,20 @@ function checkSource({ config }: Dependencies, caller: ApiKeyEntry, { bucket, ke
 }
 
 /** Workers announce what they serve, and are remembered for a week: that outlives scaling to zero. */
-async function checkModel({ jobs }: Dependencies, name: string): Promise<void> {
-  if (name === 'default') return;
+async function checkModel(
+  { jobs }: Dependencies,
+  { model: name, modelVersion: version }: Pick<Submission, 'model' | 'modelVersion'>,
+): Promise<void> {
+  const isAny = name === 'default';
+  if (isAny && !version) return;
   const recognizers = (await jobs.models()).filter(({ role }) => role === 'recognize');
-  if (recognizers.some((model) => model.name === name)) return;
-  const names = ['default', ...recognizers.map((model) => model.name)].join(', ');
-  throw new Problem('unknown-model', { detail: `There is no model ${name}; there is: ${names}.` });
+  const named = recognizers.filter((model) => isAny || model.name === name);
+  if (named.some((model) => !version || model.version === version)) return;
+  const wanted = version ? `${name} of version ${version}` : name;
+  const found = recognizers.map((model) => (version ? `${model.name} ${model.version}` : model.name));
+  throw new Problem('unknown-model', {
+    detail: `There is no model ${wanted}; there is: ${[...new Set(['default', ...found])].join(', ')}.`,
+  });
 }
 
 async function place(

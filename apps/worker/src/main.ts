@@ -74,7 +74,7 @@ async function start(config: WorkerConfig): Promise<void> {
     fetchTimeoutMs: config.fetchTimeoutSeconds * 1000,
     jobTimeoutMs: config.jobTimeoutSeconds * 1000,
     onStages: metrics.onStages,
-    servesModel: (name) => models.info().some((model) => model.role === 'recognize' && model.name === name),
+    models: () => models.info(),
   });
   const consumer = await startConsumer({
     address: { url: config.redisUrl, shard: config.redisShard },

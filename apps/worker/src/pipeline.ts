@@ -1,7 +1,7 @@
 import { type Failure, JobFailure } from '@glyphmill/contract/failure';
 import type { Timings } from '@glyphmill/contract/job';
 import type { Task } from '@glyphmill/contract/message';
-import type { Result } from '@glyphmill/contract/result';
+import type { Result, ServedModel } from '@glyphmill/contract/result';
 import { Budget } from '@glyphmill/engine/budget';
 import type { Engine } from '@glyphmill/engine/engine';
 import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
@@ -12,8 +12,8 @@ export interface PipelineOptions {
   engine: Engine;
   store: ObjectStore;
   systemBucket: string;
-  /** Whether this worker's recogniser goes by that name. */
-  servesModel: (name: string) => boolean;
+  /** What this worker serves now. */
+  models: () => readonly Pick<ServedModel, 'role' | 'name' | 'version'>[];
   /** Documents whose bytes may be in memory at once: those being fetched and those being decoded. */
   documentsInMemory: number;
   maxDocumentBytes: number;
@@ -36,7 +36,7 @@ export function createPipeline(options: PipelineOptions): Handler {
   const inMemory = new Budget(options.documentsInMemory);
 
   return async (attempt, context) => {
-    expectServed(attempt.task.model);
+    expectServed(attempt.task);
     expectAllowed(attempt.task);
     const limit = createTimeLimit(timeoutMsOf(attempt.task));
     try {
@@ -54,12 +54,22 @@ export function createPipeline(options: PipelineOptions): Handler {
     }
   };
 
-  /** Another worker may serve it; the API accepts only names that workers have announced. */
-  function expectServed(model: string): void {
-    if (model === 'default' || options.servesModel(model)) return;
+  /** Another worker may serve it; the API accepts only what workers have announced. */
+  function expectServed({ model, modelVersion }: Task): void {
+    const isServed = options
+      .models()
+      .some(
+        ({ role, name, version }) =>
+          role === 'recognize' &&
+          (model === 'default' || model === name) &&
+          (modelVersion === null || modelVersion === version),
+      );
+    if (isServed) return;
+    const wanted =
+      modelVersion === null ? `the model ${model}` : `version ${modelVersion} of the model ${model}`;
     throw new JobFailure({
       code: 'model-unavailable',
-      message: `This worker does not serve the model ${model}; start one that does, or submit with model "default".`,
+      message: `This worker does not serve ${wanted}; start one that does, or submit with model "default" and no version.`,
       retryable: true,
       phase: 'recognize',
     });
@@ -109,11 +119,12 @@ export function createPipeline(options: PipelineOptions): Handler {
         signal: fetchSignal,
       });
       const fetchMs = Math.round(performance.now() - begunMs);
-      const { mode, options: asked } = task;
+      const { mode, options: asked, modelVersion } = task;
       return {
         document: await engine.scan(bytes, {
           mode,
           options: asked,
+          ...(modelVersion !== null && { modelVersion }),
           signal,
           onBegin: begin,
           onProgress: (pages) => progress({ ...pages, pagesFailed: 0 }),

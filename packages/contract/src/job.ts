@@ -74,6 +74,7 @@ export const jobSchema = z
     source: shownSourceSchema,
     mode: modeSchema,
     model: z.string(),
+    modelVersion: z.string().nullable().describe('The version asked for; the result says which read it.'),
     priority: prioritySchema,
     deadline: timeSchema.nullable().describe('When the job ends as expired unless it has ended before.'),
     attempt: z.int().describe('Attempts begun so far.'),

@@ -19,6 +19,7 @@ export const taskSchema = z.object({
     .describe('Set when the document came with the request and is ours to delete.'),
   mode: modeSchema,
   model: z.string(),
+  modelVersion: z.string().nullable().default(null),
   // Not strict: a newer producer may know options that this process does not.
   options: z.object(optionsSchema.shape),
   webhook: z.object({ url: z.string(), events: z.array(z.string()) }).nullable(),

@@ -130,6 +130,11 @@ export const createJobSchema = z
       .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/, 'expected a model name')
       .default('default')
       .describe('The recogniser; "default" is the one the workers serve by default.'),
+    modelVersion: z
+      .string()
+      .regex(/^[1-9]\d{0,9}$/, 'expected the number of a version, such as "2"')
+      .nullish()
+      .describe('Read every line with this version of the recogniser. Default: the newest that is served.'),
     options: optionsSchema.prefault({}),
     webhook: webhookSchema.optional(),
     priority: prioritySchema.default('normal'),

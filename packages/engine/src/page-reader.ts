@@ -64,9 +64,13 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
     async readLines({ page, lines, timings, release }, scan) {
       const { signal, request } = scan;
       const clock = stopwatch();
+      const version = request.modelVersion;
       try {
         const read = lines.map(async ({ quad, crop }) => {
-          const { reading, served } = await models.recognize(crop, { signal });
+          const { reading, served } = await models.recognize(crop, {
+            signal,
+            ...(version !== undefined && { version }),
+          });
           scan.note(served);
           return { quad, reading };
         });

@@ -6,6 +6,8 @@ import type { Page, ServedModel } from '@glyphmill/contract/result';
 export interface ReadRequest {
   mode: Mode;
   options: Options;
+  /** Of the recogniser; default: the newest that is served. */
+  modelVersion?: string;
   signal: AbortSignal;
   /** Called when a decoding child takes the document: before that it only waits. */
   onBegin?: () => void;
@@ -64,8 +66,9 @@ export class Scan {
     this.#own.abort(error);
   }
 
-  note(model: ServedModel): void {
-    this.#served.set(`${model.role}/${model.name}/${model.version}/${model.provider}`, model);
+  /** Of what served an item, the model alone goes into the result. */
+  note({ role, name, version, sha256, provider }: ServedModel): void {
+    this.#served.set(`${role}/${name}/${version}/${provider}`, { role, name, version, sha256, provider });
   }
 
   /** The models that took part, in the order of their first use. */
