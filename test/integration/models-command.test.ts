@@ -110,6 +110,18 @@ test('models import puts a file in, as a version that may be named, and never ov
   assert.match(shown.stdout, /scores of all classes leave the graph/);
 });
 
+test('models import, show and verify say how far the outputs of a changed graph are from the original’s', async () => {
+  await writeRecipeModel(repository, 'recipe');
+  const file = join(repository, 'recipe/1/model.onnx');
+  const compared = /outputs on noise and strokes differ from the original's by .*; rounding alone moves/;
+  const place = ['--repository', repository];
+  assert.match((await models('import', file, '--name', 'imported', ...place)).stdout, compared);
+  assert.match((await models('show', 'imported', ...place)).stdout, compared);
+  const { stdout } = await models('verify', 'imported', ...place);
+  assert.match(stdout, /^imported version 1: in order, ran on \w+; /);
+  assert.match(stdout, compared);
+});
+
 test('models without a repository, a model or a file end with 2 and say what to do', async () => {
   const none = await models('list', '--repository', join(repository, 'none'));
   assert.equal(none.code, 2);

@@ -76,8 +76,8 @@ describe('importing a model', () => {
     assert.deepEqual(config.indices, { name: 'indices', dims: [40] });
     assert.ok(config.settings.role === 'recognize' && config.settings.classes === recipeClasses);
     assert.deepEqual(note.changes.at(-1), { rule: 'argmax-in-graph', count: 1 });
-    assert.equal(note.compared?.runs, 2);
-    assert.ok((note.compared?.largestDifference ?? 1) < 1e-3);
+    assert.ok(note.compared && note.compared.runs > 2 && note.compared.outputs > 400);
+    assert.ok(note.compared.largest < 1e-5);
     assert.deepEqual(await readImportNote(join(repository, 'imported/1')), note);
     const imported = await read('imported');
     assert.deepEqual(imported.readings, asItStands.readings);
@@ -113,7 +113,9 @@ describe('importing a model', () => {
       assert.equal(note.source.sha256, known?.source.sha256);
       assert.equal(note.model.sha256, known?.model.sha256);
       assert.deepEqual(note.changes, known?.changes);
-      assert.ok((note.compared?.largestDifference ?? 1) < 1e-5);
+      const { noiseFloor, ...distance } = note.compared ?? assert.fail();
+      assert.ok(distance.largest <= Math.max(1e-5, 4 * noiseFloor.largest), `${distance.largest}`);
+      assert.ok(noiseFloor.largest > 0 && noiseFloor.in999Of1000 <= noiseFloor.largest);
     }
   });
 
@@ -150,7 +152,7 @@ describe('importing a model', () => {
     const { config, note } = await run({ name: 'random', file: random });
     assert.deepEqual(note.changes, []);
     assert.equal(note.compared, undefined);
-    assert.match(note.notes?.join() ?? '', /the graph was left as it is: expected class/);
+    assert.match(note.notes?.join() ?? '', /the graph was left as it is: its outputs would differ by \d/);
     assert.equal(note.model.sha256, note.source.sha256);
     assert.deepEqual(config.output.dims, [40, recipeClasses]);
     assert.equal(config.indices, undefined);

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cudaLibraryMissing } from '@glyphmill/inference/cuda-library';
+import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { writeImportNote } from '@glyphmill/inference/import-note';
 import { type Mistake, type ModelCheck, verifyModels } from '@glyphmill/inference/model-verify';
+import { decodeModel, encodeModel } from '@glyphmill/inference/onnx-model';
+import { sha256File } from '@glyphmill/inference/repository';
 import { type TinyModel, writeTinyModel } from './inference-onnx.ts';
 
 /** What is wrong with a model, where it must be found, and words of the problem and the remedy. */
@@ -172,7 +175,7 @@ describe('verifying a repository', () => {
     await writeTinyModel(repository, { name: 'two', kind: 'plain' });
     await cp(join(repository, 'two/1'), join(repository, 'two/2'), { recursive: true });
     await writeFile(join(repository, 'two/1/model.onnx'), 'no model');
-    const [check] = await verifyModels(repository, 'two');
+    const [check] = await verifyModels(repository, { name: 'two' });
     assert.deepEqual(
       check?.versions.map(({ version }) => version),
       [2],
@@ -181,8 +184,32 @@ describe('verifying a repository', () => {
       check?.mistakes.map(({ file }) => file),
       [join(repository, 'two/1/model.onnx')],
     );
-    const [none] = await verifyModels(repository, 'none');
+    const [none] = await verifyModels(repository, { name: 'none' });
     assert.equal(none?.mistakes[0]?.file, join(repository, 'none/config.pbtxt'));
+  });
+
+  it('compares a model with the original where that is at hand, and tells one that is another', async () => {
+    await importDefaultModels(repository);
+    const name = 'ppocrv4-rec';
+    const verify = async () => (await verifyModels(repository, { name, compares: true }))[0];
+    const { compared } = (await verify())?.versions[0] ?? assert.fail();
+    assert.ok(compared && compared.outputs > 400);
+    assert.ok(compared.largest <= Math.max(1e-5, 4 * compared.noiseFloor.largest));
+
+    const directory = join(repository, name, '1');
+    const model = decodeModel(await readFile(join(directory, 'model.onnx')));
+    const bias = model.graph.initializer.find(({ dims }) => dims.length === 1)?.raw_data ?? assert.fail();
+    new DataView(bias.buffer, bias.byteOffset).setFloat32(0, 1, true);
+    await writeFile(join(directory, 'model.onnx'), encodeModel(model));
+    const note = await readFile(join(directory, 'import.json'), 'utf8');
+    const sha256 = await sha256File(join(directory, 'model.onnx'));
+    await writeFile(
+      join(directory, 'import.json'),
+      note.replace(/("model": \{[^}]*"sha256": ")\w+/, `$1${sha256}`),
+    );
+    const [mistake] = (await verify())?.mistakes ?? [];
+    assert.equal(mistake?.field, 'import.json: changes');
+    assert.match(mistake?.problem ?? '', /outputs would differ by/);
   });
 
   it('tells a file that is not the one imported, and a note that is none', async () => {
@@ -194,7 +221,7 @@ describe('verifying a repository', () => {
       model: { file: 'model.onnx', sha256: 'b'.repeat(64) },
       changes: [],
     });
-    const verify = async () => (await verifyModels(repository, 'swapped'))[0]?.mistakes[0];
+    const verify = async () => (await verifyModels(repository, { name: 'swapped' }))[0]?.mistakes[0];
     assert.equal((await verify())?.field, 'import.json: model.sha256');
     await writeFile(join(directory, 'import.json'), '{}');
     assert.equal((await verify())?.file, join(directory, 'import.json'));

@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from './cli-error.ts';
 import { dataDirOption } from './data-dir.ts';
 import { describeModel, summarizeModel } from './models-facts.ts';
-import { renderImport, renderList, renderModel } from './models-text.ts';
+import { comparisonText, renderImport, renderList, renderModel } from './models-text.ts';
 
 interface RepositoryOptions {
   repository?: string;
@@ -93,7 +93,7 @@ async function verify(name: string | undefined, options: RepositoryOptions): Pro
   const repository = repositoryOf(options);
   if (name !== undefined) await assertPresent(repository, name);
   else await namesIn(repository);
-  const models = await verifyModels(repository, name);
+  const models = await verifyModels(repository, { name, compares: true });
   print(options, { repository, models }, () => models.flatMap(renderCheck).join('\n'));
   const mistakes = models.reduce((sum, model) => sum + model.mistakes.length, 0);
   const faulty = models.filter((model) => model.mistakes.length > 0).length;
@@ -103,7 +103,10 @@ async function verify(name: string | undefined, options: RepositoryOptions): Pro
 
 function renderCheck({ name, versions, mistakes }: ModelCheck): string[] {
   return [
-    ...versions.map(({ version, provider }) => `${name} version ${version}: in order, ran on ${provider}`),
+    ...versions.map(
+      ({ version, provider, compared }) =>
+        `${name} version ${version}: in order, ran on ${provider}${compared ? `; ${comparisonText(compared)}` : ''}`,
+    ),
     ...mistakes.map(({ file, field, problem, remedy }) => `${file}: ${field}: ${problem}. ${remedy}.`),
   ];
 }

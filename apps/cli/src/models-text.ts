@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ImportNote } from '@glyphmill/inference/import-note';
+import type { Comparison, ImportNote } from '@glyphmill/inference/import-note';
 import { knownDictionary } from '@glyphmill/inference/model-assets';
 import type { ModelConfig } from '@glyphmill/inference/model-config';
 import type { Imported } from '@glyphmill/inference/model-import';
@@ -151,13 +151,15 @@ function importLines({ source, changes, compared, notes = [] }: ImportNote): str
   return [
     `imported from ${source.file}${of}, sha256 ${source.sha256}`,
     `changes of the graph: ${done || 'none'}`,
-    ...(compared
-      ? [
-          `outputs in ${compared.runs} runs on noise differ by ${compared.largestDifference.toExponential(1)} at most`,
-        ]
-      : []),
+    ...(compared ? [comparisonText(compared)] : []),
     ...notes,
   ];
+}
+
+/** Rounding alone is what the runtime's own optimisations of the graph as it was make of its outputs. */
+export function comparisonText({ outputs, largest, in999Of1000, noiseFloor }: Comparison): string {
+  const written = (difference: number) => difference.toExponential(1);
+  return `${outputs.toLocaleString('en')} outputs on noise and strokes differ from the original's by ${written(largest)} at most, 999 of 1,000 by ${written(in999Of1000)}; rounding alone moves the original's by ${written(noiseFloor.largest)} and ${written(noiseFloor.in999Of1000)}`;
 }
 
 function dimsText(dims: readonly (number | string)[]): string {

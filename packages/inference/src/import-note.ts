@@ -3,6 +3,18 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ModelConfigError } from './model-config-error.ts';
 
+/** How far two files' outputs are apart, each a probability; 999 of 1000 differ by `in999Of1000` at most. */
+const distance = { largest: z.number(), in999Of1000: z.number() };
+const comparisonSchema = z.object({
+  runs: z.int(),
+  /** Outputs that were compared. */
+  outputs: z.int(),
+  ...distance,
+  /** How far the original itself moves where the runtime's own optimisations are off: no rewriting can be nearer. */
+  noiseFloor: z.object(distance),
+});
+export type Comparison = z.infer<typeof comparisonSchema>;
+
 const importNoteSchema = z.object({
   /** What was imported; of a package where it came from one. */
   source: z.object({
@@ -15,8 +27,8 @@ const importNoteSchema = z.object({
   model: z.object({ file: z.string(), sha256: z.string() }),
   /** What was done to the graph, in this order. */
   changes: z.array(z.object({ rule: z.string(), count: z.int() })),
-  /** How far the changed graph was from the original on noise. */
-  compared: z.object({ runs: z.int(), largestDifference: z.number() }).optional(),
+  /** How far the changed graph's outputs were from the original's, on noise and strokes. */
+  compared: comparisonSchema.optional(),
   /** What was left undone, and why. */
   notes: z.array(z.string()).optional(),
 });

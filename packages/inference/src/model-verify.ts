@@ -1,12 +1,13 @@
 import { dirname, join } from 'node:path';
 import { cudaLibraryMissing } from './cuda-library.ts';
-import { readImportNote } from './import-note.ts';
+import { type Comparison, type ImportNote, readImportNote } from './import-note.ts';
 import { InstanceChild } from './instance-child.ts';
 import type { ImageBytes, ReadyMessage } from './instance-messages.ts';
 import { defaultLimits } from './limits.ts';
 import type { ModelConfig } from './model-config.ts';
 import { ModelConfigError } from './model-config-error.ts';
 import { ModelError } from './model-error.ts';
+import { compareWithOriginal } from './model-original.ts';
 import { planModel } from './model-plan.ts';
 import { type ModelVersion, modelNames, readModelConfig, readVersions } from './repository.ts';
 
@@ -24,6 +25,8 @@ export interface VersionCheck {
   provider: 'cpu' | 'cuda';
   /** Why an automatic group did not take CUDA. */
   providerReason: string | undefined;
+  /** With the file that it was made from: anew where that was asked for and can be, else as it was at its import. */
+  compared: Comparison | undefined;
 }
 
 export interface ModelCheck {
@@ -33,43 +36,57 @@ export interface ModelCheck {
   mistakes: Mistake[];
 }
 
+export interface VerifyOptions {
+  /** One model; default: all. */
+  name?: string | undefined;
+  /** Also compares outputs with those of the original, where it is at hand: some seconds a version. */
+  compares?: boolean;
+}
+
 /**
- * Checks every model of a repository, or the one named, without stopping at the first mistake: its config, its files
- * and their digests, and with a run in an instance its graph, dictionary and weights. Versions that the version
- * policy leaves out are run too.
+ * Checks models of a repository without stopping at the first mistake: their configs, their files and the digests of
+ * these, and with a run in an instance graphs, dictionaries and weights. Versions that the version policy leaves out
+ * are run too.
  */
-export async function verifyModels(repository: string, name?: string): Promise<ModelCheck[]> {
+export async function verifyModels(repository: string, options: VerifyOptions = {}): Promise<ModelCheck[]> {
   const checks: ModelCheck[] = [];
-  for (const found of name === undefined ? await modelNames(repository) : [name])
-    checks.push(await verifyModel(repository, found));
+  for (const name of options.name === undefined ? await modelNames(repository) : [options.name])
+    checks.push(await verifyModel(repository, name, options));
   return checks;
 }
 
-async function verifyModel(repository: string, name: string): Promise<ModelCheck> {
+async function verifyModel(repository: string, name: string, options: VerifyOptions): Promise<ModelCheck> {
   const check: ModelCheck = { name, versions: [], mistakes: [] };
   try {
     const config = await readModelConfig(repository, name);
     await readVersions(repository, config);
     for (const version of await readVersions(repository, { ...config, versionPolicy: { kind: 'all' } }))
-      await verifyVersion(version, check);
+      await verifyVersion(version, check, options);
   } catch (error) {
     check.mistakes.push(toMistake(error, join(repository, name)));
   }
   return check;
 }
 
-async function verifyVersion(version: ModelVersion, check: ModelCheck): Promise<void> {
+async function verifyVersion(
+  version: ModelVersion,
+  check: ModelCheck,
+  { compares = false }: VerifyOptions,
+): Promise<void> {
   try {
-    await assertUnchanged(version);
+    const note = await readImportNote(dirname(version.modelPath));
+    assertUnchanged(version, note);
     const { provider, providerReason } = await tryVersion(version);
-    check.versions.push({ version: version.version, sha256: version.sha256, provider, providerReason });
+    const anew = compares && note ? await compareWithOriginal(version, note) : undefined;
+    const { version: number, sha256 } = version;
+    const compared = anew ?? note?.compared;
+    check.versions.push({ version: number, sha256, provider, providerReason, compared });
   } catch (error) {
     check.mistakes.push(toMistake(error, version.modelPath));
   }
 }
 
-async function assertUnchanged({ modelPath, sha256 }: ModelVersion): Promise<void> {
-  const note = await readImportNote(dirname(modelPath));
+function assertUnchanged({ modelPath, sha256 }: ModelVersion, note: ImportNote | undefined): void {
   if (note === undefined || note.model.sha256 === sha256) return;
   throw new ModelConfigError({
     file: modelPath,
