@@ -37,7 +37,10 @@ async function start(config: WorkerConfig): Promise<void> {
   };
   const added = await importMissingModels(config.modelRepository, names);
   if (added.length > 0)
-    log.info({ models: added }, 'default models put into the repository, which had none of their role');
+    log.info(
+      { model: added.join(', ') },
+      'default models put into the repository, which had none of their role',
+    );
   const watch = createProgressWatch(stuckAfterMs(config));
   // Read at scrapes, which come once everything is open; counted into from the first model on.
   const metrics = createWorkerMetrics({
