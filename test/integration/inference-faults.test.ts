@@ -27,11 +27,77 @@ describe('instances that fail', () => {
   const open = (recognize: string, options: Partial<Parameters<typeof openModels>[0]> = {}) =>
     openModels({ repository, names: { recognize }, provider: 'cpu', log: quietLog(), ...options });
 
-  it('lose no line and read none twice while they are killed and stopped', async () => {
+  it('lose none of 2,000 lines and read none twice while they are killed and stopped, and soon are as many again', async (t) => {
+    const events: (BatchEvent & { atMs: number })[] = [];
+    const models = await open('plain', {
+      instances: { recognize: 2 },
+      onBatch: (event) => events.push({ ...event, atMs: performance.now() }),
+    });
+    const total = 2000;
+    let asked = 0;
+    const answers = new Map<number, string>();
+    let isOver = false;
+    const reader = async () => {
+      while (!isOver || asked < total) {
+        const number = asked++;
+        const { reading } = await models.recognize(greyLine(number % 256));
+        assert.ok(!answers.has(number));
+        answers.set(number, reading.text);
+      }
+    };
+    try {
+      const readers = Promise.all(Array.from({ length: 16 }, reader));
+      const isBack = async (signal: NodeJS.Signals, instance: number) => {
+        const pid = models
+          .states()
+          .find((state) => state.model === 'plain' && state.instance === instance)?.pid;
+        assert.ok(pid);
+        const before = answers.size;
+        const atMs = performance.now();
+        process.kill(pid, signal);
+        const runsAgain = () => {
+          const state = models
+            .states()
+            .find((state) => state.model === 'plain' && state.instance === instance);
+          return (
+            state?.pid !== pid &&
+            events.some(
+              (event) =>
+                event.instance === instance &&
+                event.outcome === 'done' &&
+                event.atMs - event.runSeconds * 1000 > atMs + 100,
+            )
+          );
+        };
+        await until(`instance ${instance} reads lines again after ${signal}`, runsAgain, 20_000);
+        assert.ok(answers.size > before, 'the other instance went on');
+        t.diagnostic(`${signal}: both instances read again after ${Math.round(performance.now() - atMs)} ms`);
+      };
+      await until('lines are read', () => answers.size > 100);
+      await isBack('SIGKILL', 0);
+      await isBack('SIGSTOP', 1);
+      await isBack('SIGKILL', 1);
+      isOver = true;
+      await readers;
+      assert.ok(asked >= total);
+      assert.equal(answers.size, asked);
+      assert.ok([...answers.values()].every((text) => text === 'a'));
+      const done = events.filter(({ outcome }) => outcome === 'done');
+      assert.equal(
+        done.reduce((sum, { size }) => sum + size, 0),
+        asked,
+        'each line was in one finished micro-batch',
+      );
+    } finally {
+      isOver = true;
+      await models.close(0);
+    }
+  });
+
+  it('read each line alike before and after they are killed and stopped', async () => {
     const events: BatchEvent[] = [];
     const models = await open('ppocrv4-rec', {
       instances: { recognize: 2 },
-      limits: { runTimeoutMs: 8000 },
       onBatch: (event) => events.push(event),
     });
     try {

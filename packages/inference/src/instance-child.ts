@@ -13,6 +13,7 @@ import {
 } from './instance-messages.ts';
 import { ModelConfigError } from './model-config-error.ts';
 import { ModelError } from './model-error.ts';
+import { isStopped } from './process-state.ts';
 import { typescriptArgs } from './typescript-args.ts';
 
 /** The instance's process ended, or was ended for being silent too long, before it answered. */
@@ -28,7 +29,11 @@ interface Pending {
   resolve(answer: Answer): void;
   reject(error: Error): void;
   timer: NodeJS.Timeout;
+  looks: NodeJS.Timeout;
 }
+
+/** A process that is stopped in two looks in a row while it should answer is given up. */
+const lookMs = 500;
 
 /** The parent's side of one instance process. It answers one thing at a time and is never revived. */
 export class InstanceChild {
@@ -90,8 +95,9 @@ export class InstanceChild {
   #ask(message: object, timeoutMs: number): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) return reject(new InstanceLost(this.#end));
-      const timer = setTimeout(() => this.#expire(timeoutMs), timeoutMs);
-      this.#pending = { resolve, reject, timer };
+      const timer = setTimeout(() => this.#giveUp(`no answer within ${timeoutMs} ms`), timeoutMs);
+      const looks = this.#lookForStop();
+      this.#pending = { resolve, reject, timer, looks };
       this.#child.send(message, (error) => {
         // The process may end between the check above and the write; its exit is reported by itself.
         if (error) this.#child.kill('SIGKILL');
@@ -99,9 +105,21 @@ export class InstanceChild {
     });
   }
 
-  /** A process that hangs in native code hears nothing but SIGKILL. */
-  #expire(timeoutMs: number): void {
-    this.#settle()?.reject(new InstanceLost(`no answer within ${timeoutMs} ms`));
+  /** Nobody is told when a process is stopped, and to wait for its time to be over would idle a core for long. */
+  #lookForStop(): NodeJS.Timeout {
+    let wasStopped = false;
+    const looks = setInterval(async () => {
+      const { pid } = this.#child;
+      const isNow = pid !== undefined && (await isStopped(pid));
+      if (wasStopped && isNow && this.#pending?.looks === looks) this.#giveUp('it was stopped');
+      wasStopped = isNow;
+    }, lookMs);
+    return looks;
+  }
+
+  /** A process that hangs in native code, or is stopped, hears nothing but SIGKILL. */
+  #giveUp(reason: string): void {
+    this.#settle()?.reject(new InstanceLost(reason));
     this.#child.kill('SIGKILL');
   }
 
@@ -120,6 +138,7 @@ export class InstanceChild {
     const pending = this.#pending;
     this.#pending = undefined;
     clearTimeout(pending?.timer);
+    clearInterval(pending?.looks);
     return pending;
   }
 
