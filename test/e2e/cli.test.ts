@@ -94,7 +94,7 @@ test('ocr prints one JSON object per file and line, in order, and a bad file doe
   const files = [join(samplesFolder, 'notice.png'), bad, join(samplesFolder, 'zh-sign.webp')];
   const { code, stdout, stderr } = await glyphmill(['ocr', '--format', 'json', ...files]);
   assert.equal(code, 1);
-  assert.match(stderr, /1 of 3 files could not be read/);
+  assert.match(stderr, /1 of 3 files could not be read in full/);
   const lines = stdout
     .trim()
     .split('\n')

@@ -183,7 +183,8 @@ function print(job: Job, { json }: CommonOptions): void {
 function describe({ status, progress, error, usage, timings }: Job): string {
   if (error !== null) return `  ${error.code}: ${error.message}`;
   if (usage !== null && timings !== null) {
-    return `  ${usage.pages} pages, ${usage.lines} lines, ${timings.totalMs} ms after ${timings.queueMs} ms in the queue`;
+    const failed = progress.pagesFailed === 0 ? '' : `, ${progress.pagesFailed} pages could not be read`;
+    return `  ${usage.pages} pages, ${usage.lines} lines${failed}, ${timings.totalMs} ms after ${timings.queueMs} ms in the queue`;
   }
   if (status === 'running' && progress.pagesTotal !== null)
     return `  page ${progress.pagesDone} of ${progress.pagesTotal}`;

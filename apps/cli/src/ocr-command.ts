@@ -72,7 +72,7 @@ async function run(paths: string[], { mode, format, option, dataDir }: OcrOption
     for await (const outcome of readAll(files, { engine, mode, options, signal: stop.signal })) {
       done += 1;
       if (process.stderr.isTTY) progress.show(`${done} of ${files.length} files`);
-      if ('failure' in outcome) failed += 1;
+      if (failuresOf(outcome).length > 0) failed += 1;
       print(outcome, { format, several: files.length > 1 });
     }
   } finally {
@@ -80,7 +80,8 @@ async function run(paths: string[], { mode, format, option, dataDir }: OcrOption
     engine.close();
     await models.close();
   }
-  if (failed > 0) throw new CliError('failed', `${failed} of ${files.length} files could not be read`);
+  if (failed > 0)
+    throw new CliError('failed', `${failed} of ${files.length} files could not be read in full`);
 }
 
 type Outcome = { file: string; result: Result } | { file: string; failure: JobFailure['failure'] };
@@ -131,11 +132,20 @@ function print(outcome: Outcome, { format, several }: { format: 'text' | 'json';
     const { file, ...rest } = outcome;
     const body = 'result' in rest ? rest.result : { object: 'error', error: rest.failure };
     process.stdout.write(`${JSON.stringify({ file, ...body })}\n`);
-  } else if ('failure' in outcome) {
-    process.stderr.write(`${outcome.file}: ${outcome.failure.code}: ${outcome.failure.message}\n`);
-  } else {
-    process.stdout.write(`${several ? `== ${outcome.file}\n` : ''}${outcome.result.text}\n`);
+    return;
   }
+  for (const { code, message, page } of failuresOf(outcome)) {
+    const place = page === undefined ? outcome.file : `${outcome.file}, page ${page}`;
+    process.stderr.write(`${place}: ${code}: ${message}\n`);
+  }
+  if ('failure' in outcome) return;
+  process.stdout.write(`${several ? `== ${outcome.file}\n` : ''}${outcome.result.text}\n`);
+}
+
+/** Why the file, or which of its pages, could not be read. */
+function failuresOf(outcome: Outcome): Failure[] {
+  if ('failure' in outcome) return [outcome.failure];
+  return outcome.result.pages.flatMap(({ error }) => (error === null ? [] : [error]));
 }
 
 function listFiles(path: string): string[] {

@@ -104,8 +104,10 @@ export function createPipeline(options: PipelineOptions): Handler {
     const stages = { fetchMs, ...stageTimes(result) };
     options.onStages(stages);
     const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
-    const { warnings, usage } = result;
-    return { status: 'succeeded', result: kept, warnings, usage, timings, pagesFailed: 0 };
+    const { pages, warnings, usage } = result;
+    const pagesFailed = pages.filter(({ status }) => status === 'failed').length;
+    const status = pagesFailed === 0 ? 'succeeded' : 'partial';
+    return { status, result: kept, warnings, usage, timings, pagesFailed };
   }
 
   /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
@@ -127,7 +129,7 @@ export function createPipeline(options: PipelineOptions): Handler {
           ...(modelVersion !== null && { modelVersion }),
           signal,
           onBegin: begin,
-          onProgress: (pages) => progress({ ...pages, pagesFailed: 0 }),
+          onProgress: ({ page: _page, ...pages }) => progress(pages),
         }),
         fetchMs,
       };
@@ -169,6 +171,6 @@ function createTimeLimit(limitMs: number) {
 
 function stageTimes({ pages }: Result): Omit<StageTimes, 'fetchMs'> {
   const sum = (stage: 'decodeMs' | 'detectMs' | 'recognizeMs') =>
-    Math.round(pages.reduce((total, { timings }) => total + timings[stage], 0));
+    Math.round(pages.reduce((total, { timings }) => total + (timings?.[stage] ?? 0), 0));
   return { decodeMs: sum('decodeMs'), detectMs: sum('detectMs'), recognizeMs: sum('recognizeMs') };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failureSchema } from './failure.ts';
 import { usageSchema, warningSchema } from './job.ts';
 import { optionsSchema } from './request.ts';
 
@@ -17,8 +18,9 @@ const lineSchema = z.object({
 });
 export type Line = z.infer<typeof lineSchema>;
 
-const pageSchema = z.object({
+const succeededPageSchema = z.object({
   number: z.int().positive(),
+  status: z.literal('succeeded'),
   width: z.int(),
   height: z.int(),
   unit: z.literal('px'),
@@ -29,8 +31,28 @@ const pageSchema = z.object({
     ),
   text: z.string(),
   lines: z.array(lineSchema),
+  error: z.null(),
   timings: z.object({ decodeMs: z.number(), detectMs: z.number(), recognizeMs: z.number() }),
 });
+export type SucceededPage = z.infer<typeof succeededPageSchema>;
+
+/** A page that cannot be read, among others that can; it has the same fields, so that its place is not lost. */
+const failedPageSchema = z.object({
+  number: z.int().positive(),
+  status: z.literal('failed'),
+  width: z.null(),
+  height: z.null(),
+  unit: z.literal('px'),
+  rotation: z.null(),
+  text: z.literal(''),
+  lines: z.array(lineSchema).length(0),
+  error: failureSchema,
+  timings: z.null(),
+});
+
+export const pageSchema = z
+  .discriminatedUnion('status', [succeededPageSchema, failedPageSchema])
+  .meta({ id: 'Page' });
 export type Page = z.infer<typeof pageSchema>;
 
 export const servedModelSchema = z.object({
@@ -48,7 +70,7 @@ export const resultSchema = z
     object: z.literal('ocr.result'),
     schemaVersion: z.literal('1.0'),
     jobId: z.string().nullable().describe('null when read without a job, by `glyphmill ocr`.'),
-    text: z.string().describe('The pages’ texts, a form feed between two pages.'),
+    text: z.string().describe('The pages’ texts, a form feed between two pages; nothing for a failed one.'),
     confidence: confidenceSchema.nullable().describe('Mean over all characters; null when there is none.'),
     engine: z.object({
       service: z.string(),

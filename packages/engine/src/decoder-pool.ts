@@ -18,6 +18,7 @@ export function openDecoderPool(options: DecoderOptions & { decoders: number }):
   let closed = false;
 
   function lend(): Decoder {
+    if (closed) throw new Error('expected the decoders to be open');
     for (let decoder = idle.pop(); decoder !== undefined; decoder = idle.pop())
       if (decoder.alive) return decoder;
     return startDecoder(options);

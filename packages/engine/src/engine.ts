@@ -1,15 +1,12 @@
-import { JobFailure } from '@glyphmill/contract/failure';
-import type { Warning } from '@glyphmill/contract/job';
 import type { Result } from '@glyphmill/contract/result';
 import { assembleResult } from '@glyphmill/core/assemble';
 import type { Models } from '@glyphmill/inference/models';
 import { runtime } from '@glyphmill/inference/runtime';
 import { Budget } from './budget.ts';
-import type { Decoder } from './decoder.ts';
 import { openDecoderPool } from './decoder-pool.ts';
-import { PageRangeError, selectPages } from './page-range.ts';
 import { createPageReader } from './page-reader.ts';
 import { type ReadRequest, Scan } from './scan.ts';
+import { scanPages } from './scan-pages.ts';
 
 export interface EngineOptions {
   models: Models;
@@ -23,7 +20,10 @@ export interface EngineOptions {
 
 /** A document whose pages are decoded and whose lines are on their way through the micro-batches. */
 export interface ScannedDocument {
-  /** Resolves when every line is read. Throws a JobFailure, or the reason of the request's signal. */
+  /**
+   * Resolves when every line is read; pages that cannot be read are among its pages as failed. Throws a JobFailure
+   * where that is all of them or the document has to be tried again, or the reason of the request's signal.
+   */
   result(jobId: string | null): Promise<Result>;
 }
 
@@ -59,28 +59,11 @@ export function openEngine(options: EngineOptions): Engine {
   const inFlight = new Budget(maxBytesInFlight);
   const reader = createPageReader({ models, inFlight });
 
-  async function scanPages(
-    bytes: Uint8Array,
-    { decoder, scan }: { decoder: Decoder; scan: Scan },
-  ): Promise<void> {
-    const opened = await decoder.open({ bytes, maxPagePixels, maxPages }, scan.signal);
-    if (opened.frames > opened.pages) scan.warnings.push(firstFrameOnly(opened.frames));
-    const numbers = pagesToRead(scan.request.options.pages, opened.pages);
-    scan.begin(numbers.length);
-    for (const number of numbers) {
-      const found = await reader.findLines(number, { decoder, scan });
-      scan.add(reader.readLines(found, scan), found.page);
-    }
-  }
-
   return {
     async scan(bytes, request) {
       const scan = new Scan(request);
       try {
-        await decoders.use(scan.signal, (decoder) => {
-          request.onBegin?.();
-          return scanPages(bytes, { decoder, scan });
-        });
+        await scanPages({ bytes, maxPagePixels, maxPages }, { decoders, reader, scan });
       } catch (error) {
         scan.fail(error);
         await scan.pages();
@@ -103,27 +86,5 @@ function scannedDocument(scan: Scan): ScannedDocument {
       const engine = { service: serviceVersion, runtime, models, options: request.options };
       return assembleResult({ jobId, engine, pages, warnings });
     },
-  };
-}
-
-function pagesToRead(range: string | undefined, total: number): number[] {
-  try {
-    return selectPages(range, total);
-  } catch (error) {
-    if (!(error instanceof PageRangeError)) throw error;
-    const failure = {
-      code: 'invalid-page-range',
-      message: error.message,
-      retryable: false,
-      phase: 'decode',
-    } as const;
-    throw new JobFailure(failure, { cause: error });
-  }
-}
-
-function firstFrameOnly(frames: number): Warning {
-  return {
-    code: 'first-frame-only',
-    message: `The image is an animation of ${frames} frames; the first was read.`,
   };
 }

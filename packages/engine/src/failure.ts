@@ -1,4 +1,4 @@
-import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
+import { type Failure, type FailureCode, JobFailure } from '@glyphmill/contract/failure';
 import { ModelError } from '@glyphmill/inference/model-error';
 
 /** Runs a step at one page; what a model threw becomes the failure it means for the job. */
@@ -23,4 +23,9 @@ export async function atPage<T>(
       { cause: error },
     );
   }
+}
+
+/** What a page failed with for good; undefined for an error that stops the whole document, to be tried again. */
+export function pageFailure(error: unknown): Failure | undefined {
+  return error instanceof JobFailure && !error.failure.retryable ? error.failure : undefined;
 }

@@ -43,7 +43,7 @@ export interface ImageDocument {
 const white = '#ffffff';
 const maxSide = 65_500;
 
-/** Reads the headers. Throws Refused. */
+/** Reads the headers; what is wrong with one page is found when that page is read. Throws Refused. */
 export async function openImage(
   bytes: Uint8Array,
   { maxPagePixels, maxPages }: { maxPagePixels: number; maxPages: number },
@@ -51,13 +51,12 @@ export async function openImage(
   if (bytes.length === 0) throw new Refused('empty-document', 'The document has no bytes.');
   const sniffed = sniff(bytes);
   if ('refused' in sniffed) throw new Refused('unsupported-document', sniffed.refused);
-  const { width, height, pages: frames = 1 } = await readMetadata(bytes, sniffed.format);
+  const { pages: frames = 1 } = await readMetadata(bytes, sniffed.format);
   // The pages of an animation are one moving picture; those of a TIFF are pages.
   const pages = sniffed.format === 'tiff' ? frames : 1;
   if (pages > maxPages) {
     throw new Refused('too-many-pages', `The document has ${pages} pages; at most ${maxPages} are read.`);
   }
-  refuseLarge({ width, height, maxPagePixels });
   return { bytes, maxPagePixels, pages, frames };
 }
 

@@ -1,4 +1,5 @@
-import type { Page } from '@glyphmill/contract/result';
+import { setMaxListeners } from 'node:events';
+import type { SucceededPage } from '@glyphmill/contract/result';
 import { assemblePage } from '@glyphmill/core/assemble';
 import type { Quad } from '@glyphmill/core/geometry';
 import type { LineCrop } from '@glyphmill/core/rectify';
@@ -13,7 +14,7 @@ export interface PageReader {
   /** Decodes a page, finds its lines and cuts them out: all that needs the decoding child. */
   findLines(number: number, context: { decoder: Decoder; scan: Scan }): Promise<FoundLines>;
   /** Reads the lines in micro-batches shared with other documents. */
-  readLines(found: FoundLines, scan: Scan): Promise<Page>;
+  readLines(found: FoundLines, scan: Scan): Promise<SucceededPage>;
 }
 
 export interface FoundLines {
@@ -62,21 +63,27 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
     },
 
     async readLines({ page, lines, timings, release }, scan) {
-      const { signal, request } = scan;
       const clock = stopwatch();
-      const version = request.modelVersion;
-      try {
-        const read = lines.map(async ({ quad, crop }) => {
-          const { reading, served } = await models.recognize(crop, {
-            signal,
-            ...(version !== undefined && { version }),
-          });
-          scan.note(served);
-          return { quad, reading };
+      const version = scan.request.modelVersion;
+      // Once one line has failed, the page has: its other lines wait for nobody.
+      const own = new AbortController();
+      const signal = AbortSignal.any([scan.signal, own.signal]);
+      setMaxListeners(0, signal);
+      const read = lines.map(async ({ quad, crop }) => {
+        const { reading, served } = await models.recognize(crop, {
+          signal,
+          ...(version !== undefined && { version }),
         });
+        scan.note(served);
+        return { quad, reading };
+      });
+      try {
         const readings = await atPage(page.number, 'recognize', () => Promise.all(read));
         const pageTimings = rounded({ ...timings, recognizeMs: clock() });
-        const assembled = assemblePage({ ...page, lines: readings, timings: pageTimings }, request.options);
+        const assembled = assemblePage(
+          { ...page, lines: readings, timings: pageTimings },
+          scan.request.options,
+        );
         if (assembled.dropped > 0) {
           scan.warnings.push({
             code: 'lines-below-min-confidence',
@@ -86,6 +93,8 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
         }
         return assembled.page;
       } finally {
+        own.abort();
+        await Promise.allSettled(read);
         release();
       }
     },
@@ -110,7 +119,7 @@ function wholePage({ width, height }: { width: number; height: number }): Quad {
   return [0, 0, width, 0, width, height, 0, height];
 }
 
-function rounded(timings: Page['timings']): Page['timings'] {
+function rounded(timings: SucceededPage['timings']): SucceededPage['timings'] {
   const { decodeMs, detectMs, recognizeMs } = timings;
   const tenths = (value: number) => Math.round(value * 10) / 10;
   return { decodeMs: tenths(decodeMs), detectMs: tenths(detectMs), recognizeMs: tenths(recognizeMs) };

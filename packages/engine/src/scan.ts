@@ -1,7 +1,10 @@
 import { setMaxListeners } from 'node:events';
+import { type Failure, JobFailure } from '@glyphmill/contract/failure';
 import type { Warning } from '@glyphmill/contract/job';
 import type { Mode, Options } from '@glyphmill/contract/request';
-import type { Page, ServedModel } from '@glyphmill/contract/result';
+import type { Page, ServedModel, SucceededPage } from '@glyphmill/contract/result';
+import { failedPage } from '@glyphmill/core/assemble';
+import { pageFailure } from './failure.ts';
 
 export interface ReadRequest {
   mode: Mode;
@@ -16,23 +19,25 @@ export interface ReadRequest {
 
 export interface ScanProgress {
   pagesTotal: number;
+  /** Pages read. */
   pagesDone: number;
+  pagesFailed: number;
   /** Of the pages decoded so far. */
   megapixels: number;
+  /** The page that has just been read or has failed; absent in a document of one page, whose end is the result. */
+  page?: Page;
 }
 
 /** One document on its way: its pages as they are read, and what there is to say of them. */
 export class Scan {
   readonly request: ReadRequest;
-  /** Fires with the caller's signal, or when one page has failed: the others then stop too. */
+  /** Fires with the caller's signal, or when the document has failed: all its pages then stop. */
   readonly signal: AbortSignal;
   readonly warnings: Warning[] = [];
   readonly #own = new AbortController();
   readonly #pages: Promise<Page>[] = [];
   readonly #served = new Map<string, ServedModel>();
-  #pagesTotal = 0;
-  #pagesDone = 0;
-  #megapixels = 0;
+  readonly #progress = { pagesTotal: 0, pagesDone: 0, pagesFailed: 0, megapixels: 0 };
 
   constructor(request: ReadRequest) {
     this.request = request;
@@ -41,21 +46,40 @@ export class Scan {
     setMaxListeners(0, this.signal);
   }
 
+  get pagesTotal(): number {
+    return this.#progress.pagesTotal;
+  }
+
   begin(pagesTotal: number): void {
-    this.#pagesTotal = pagesTotal;
+    this.#progress.pagesTotal = pagesTotal;
     if (pagesTotal > 1) this.#report();
   }
 
-  /** Adds a page of this size in pixels whose lines are being read. */
-  add(page: Promise<Page>, { width, height }: { width: number; height: number }): void {
-    this.#pages.push(page);
-    this.#megapixels += (width * height) / 1e6;
+  /** Adds a page whose lines are being read. Where it alone cannot be read, that is its entry. */
+  add(found: { number: number; width: number; height: number }, page: Promise<SucceededPage>): void {
+    this.#progress.megapixels += (found.width * found.height) / 1e6;
     // Of a single page the end is no news: the result is.
-    if (this.#pagesTotal === 1) this.#report();
-    page.then(
-      () => {
-        this.#pagesDone += 1;
-        if (this.#pagesTotal > 1) this.#report();
+    if (this.#progress.pagesTotal === 1) this.#report();
+    this.#addEntry(
+      page.catch((error: unknown) => {
+        const failure = this.signal.aborted ? undefined : pageFailure(error);
+        if (failure === undefined) throw error;
+        return failedPage(found.number, failure);
+      }),
+    );
+  }
+
+  addFailed(number: number, failure: Failure): void {
+    this.#addEntry(Promise.resolve(failedPage(number, failure)));
+  }
+
+  #addEntry(entry: Promise<Page>): void {
+    this.#pages.push(entry);
+    entry.then(
+      (page) => {
+        if (page.status === 'failed') this.#progress.pagesFailed += 1;
+        else this.#progress.pagesDone += 1;
+        if (this.#progress.pagesTotal > 1) this.#report(page);
       },
       (error: unknown) => this.fail(error),
     );
@@ -76,18 +100,21 @@ export class Scan {
     return [...this.#served.values()];
   }
 
-  /** Resolves to all pages once they are read and nothing is under way; throws the first reason to stop. */
+  /**
+   * Resolves to all pages once nothing is under way. Throws the first reason to stop, or the first page's failure
+   * when no page could be read.
+   */
   async pages(): Promise<Page[]> {
     const settled = await Promise.allSettled(this.#pages);
     this.signal.throwIfAborted();
-    return settled.flatMap((page) => (page.status === 'fulfilled' ? [page.value] : []));
+    const pages = settled.flatMap((page) => (page.status === 'fulfilled' ? [page.value] : []));
+    const failures = pages.flatMap(({ error }) => (error === null ? [] : [error]));
+    const [first] = failures;
+    if (first !== undefined && failures.length === pages.length) throw new JobFailure(first);
+    return pages;
   }
 
-  #report(): void {
-    this.request.onProgress?.({
-      pagesTotal: this.#pagesTotal,
-      pagesDone: this.#pagesDone,
-      megapixels: this.#megapixels,
-    });
+  #report(page?: Page): void {
+    this.request.onProgress?.({ ...this.#progress, ...(page === undefined ? {} : { page }) });
   }
 }
