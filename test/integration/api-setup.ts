@@ -8,6 +8,7 @@ import type { Job } from '@glyphmill/contract/job';
 import { jobSchema } from '@glyphmill/contract/job';
 import type { Result } from '@glyphmill/contract/result';
 import { startRedis } from '@glyphmill/embedded/redis';
+import type { Intercept } from '@glyphmill/embedded/s3-faults';
 import { startS3 } from '@glyphmill/embedded/s3-server';
 import type { Read } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
@@ -27,10 +28,10 @@ import { type ContractCheck, createContractCheck } from './api-contract.ts';
 export const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
 
 /** A real Redis and a real S3 wire, shared by the tests of one file. */
-export async function startStores() {
+export async function startStores(intercept?: Intercept) {
   const dir = await mkdtemp(join(tmpdir(), 'glyphmill-api-'));
   const redis = await startRedis({ dir: join(dir, 'redis'), cacheDir });
-  const s3 = await startObjects(join(dir, 's3'));
+  const s3 = await startObjects(join(dir, 's3'), intercept);
   const env = {
     REDIS_URL: redis.url,
     ...s3.env,
@@ -51,9 +52,9 @@ export async function startStores() {
 export type Stores = Awaited<ReturnType<typeof startStores>>;
 
 /** An S3 server of its own and the settings that lead to it. */
-export async function startObjects(dir: string) {
+export async function startObjects(dir: string, intercept?: Intercept) {
   const [accessKeyId, secretAccessKey] = ['test-access-key', 'test-secret-access-key'];
-  const s3 = await startS3({ dir, accessKeyId, secretAccessKey });
+  const s3 = await startS3({ dir, accessKeyId, secretAccessKey, ...(intercept && { intercept }) });
   const env = {
     S3_ENDPOINT: s3.endpoint,
     S3_ACCESS_KEY_ID: accessKeyId,

@@ -5,7 +5,7 @@ import { joinTiffPages } from '../fixtures/sample-tiff.ts';
 /** Documents of many pages, of which some cannot be read. */
 
 /** One line of text as a TIFF of one page. */
-export async function linePage(file = 'line-english.png'): Promise<Buffer> {
+async function linePage(file = 'line-english.png'): Promise<Buffer> {
   return sharp(`${samplesFolder}${file}`).tiff({ compression: 'deflate' }).toBuffer();
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PageRangeError, selectPages } from '@glyphmill/engine/page-range';
+import { PageRangeError, selectPages } from '@glyphmill/contract/page-range';
 import fc from 'fast-check';
 
 test('without a range all pages are selected', () => {

@@ -15,6 +15,7 @@ import { addJobRoutes } from './jobs.ts';
 import { addLimitRoutes } from './limits.ts';
 import { addModelRoutes } from './models.ts';
 import { addOpenapi } from './openapi.ts';
+import { addPageRoutes } from './pages.ts';
 import { Problem } from './problem.ts';
 import { addRecognizeRoute } from './recognize.ts';
 import { addResultRoutes } from './results.ts';
@@ -74,6 +75,7 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   addJobRoutes(app, dependencies, closing.signal);
   addJobActionRoutes(app, dependencies, closing.signal);
   addResultRoutes(app, dependencies);
+  addPageRoutes(app, dependencies);
   addRecognizeRoute(app, dependencies, closing.signal);
   addModelRoutes(app, dependencies);
   addLimitRoutes(app, dependencies);

@@ -1,5 +1,6 @@
 import { jobSchema } from '@glyphmill/contract/job';
 import { taskSchema } from '@glyphmill/contract/message';
+import { pagesPrefix } from '@glyphmill/contract/object-key';
 import type { DeleteAnswer } from '@glyphmill/queue/retry';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
@@ -16,7 +17,7 @@ const leaveTimeoutMs = 30_000;
 
 /** Cancel a job, try it again, forget it. */
 export function addJobActionRoutes(app: App, dependencies: Dependencies, closing: AbortSignal): void {
-  const { config, jobs } = dependencies;
+  const { config, jobs, objects, log } = dependencies;
   const baseUrl = config.publicUrl ?? '';
 
   app.post(
@@ -78,7 +79,7 @@ export function addJobActionRoutes(app: App, dependencies: Dependencies, closing
       config: { scope: 'jobs:write' },
       schema: {
         operationId: 'deleteJob',
-        summary: 'Forget a job, its result and its document if that came with the request',
+        summary: 'Forget a job, its result, its pages and its document if that came with the request',
         tags: ['jobs'],
         params: jobParamsSchema,
         querystring: z.strictObject({
@@ -102,9 +103,19 @@ export function addJobActionRoutes(app: App, dependencies: Dependencies, closing
         });
       }
       await remove(dependencies, objectsOf(answer));
+      await removePages(id);
       return reply.code(204).send();
     },
   );
+
+  async function removePages(id: string): Promise<void> {
+    const place = { bucket: config.s3SystemBucket, prefix: pagesPrefix(id) };
+    await objects
+      .removeAll(place, { signal: AbortSignal.timeout(removeTimeoutMs) })
+      .catch((err: unknown) =>
+        log.warn({ err, jobId: id }, 'pages stay until the bucket’s lifecycle rule takes them'),
+      );
+  }
 
   async function cancelAndWait(reply: FastifyReply, tenant: string, id: string): Promise<void> {
     if ((await jobs.cancel(tenant, id)) !== 'canceling') return;

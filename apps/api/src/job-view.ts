@@ -29,6 +29,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     links: {
       self: `${baseUrl}/v1/jobs/${id}`,
       result: `${baseUrl}/v1/jobs/${id}/result`,
+      pages: `${baseUrl}/v1/jobs/${id}/pages`,
       cancel: `${baseUrl}/v1/jobs/${id}/cancel`,
     },
   };

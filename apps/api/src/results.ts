@@ -62,6 +62,11 @@ export function sendResult(reply: FastifyReply, format: Format, json: string) {
 
 const textSchema = z.object({ text: z.string() });
 
+/** Whether the job ended with a result. */
+export function hasResult({ status }: JobRecord): boolean {
+  return status === 'succeeded' || status === 'partial';
+}
+
 /** The result of a job as JSON. Throws the Problem that says why there is none. */
 export async function readResult(dependencies: Dependencies, record: JobRecord): Promise<string> {
   switch (record.status) {
@@ -74,18 +79,25 @@ export async function readResult(dependencies: Dependencies, record: JobRecord):
       });
     case 'canceled':
       throw new Problem('job-canceled', {
-        detail: 'The job was canceled; submit the document again to have it read.',
+        detail: `The job was canceled; submit the document again to have it read.${await whereKept(dependencies, record)}`,
       });
     case 'failed':
     case 'expired':
       throw new Problem('job-failed', {
-        detail: `${record.failure?.code ?? 'internal'}: ${record.failure?.message ?? 'no cause is known'}`,
+        detail: `${record.failure?.code ?? 'internal'}: ${record.failure?.message ?? 'no cause is known'}${await whereKept(dependencies, record)}`,
         retryable: record.failure?.retryable ?? false,
       });
     case 'succeeded':
     case 'partial':
       return await readKept(dependencies, record);
   }
+}
+
+/** Tells of the pages that were read all the same. */
+async function whereKept({ config, jobs }: Dependencies, { id }: JobRecord): Promise<string> {
+  const { size } = await jobs.keptPages(id);
+  if (size === 0) return '';
+  return ` Pages read until then: ${size}, at ${config.publicUrl ?? ''}/v1/jobs/${id}/pages.`;
 }
 
 async function readKept({ jobs, objects }: Dependencies, { tenant, id }: JobRecord): Promise<string> {

@@ -2,7 +2,6 @@ import { openEngine } from '@glyphmill/engine/engine';
 import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
-import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { storeAddress } from '@glyphmill/service/common-settings';
 import { checkReadiness } from '@glyphmill/service/health';
 import { createLogger } from '@glyphmill/service/logger';
@@ -12,6 +11,7 @@ import { onShutdown } from '@glyphmill/service/shutdown';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { logAttempt } from './attempt-log.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createPipeline } from './pipeline.ts';
 import { createProgressWatch } from './progress-watch.ts';
@@ -21,7 +21,6 @@ import { checkModels, findLostModel } from './readiness.ts';
 const fetchedAhead = 2;
 /** Kept back from the time to shut down, for closing what is open once the jobs are handed back. */
 const closingMs = 5000;
-const removeTimeoutMs = 10_000;
 
 /** How often a worker looks whether it can still read at all. */
 const modelCheckMs = 1000;
@@ -68,6 +67,8 @@ async function start(config: WorkerConfig): Promise<void> {
     maxPagePixels: config.maxPageMegapixels * 1e6,
     maxPages: config.maxPages,
   });
+  const onWarning = (message: string, { error, ...facts }: { error: unknown; jobId: string; key?: string }) =>
+    log.warn({ ...facts, err: error }, message);
   const pipeline = createPipeline({
     engine,
     store,
@@ -78,6 +79,7 @@ async function start(config: WorkerConfig): Promise<void> {
     jobTimeoutMs: config.jobTimeoutSeconds * 1000,
     onStages: metrics.onStages,
     models: () => models.info(),
+    onWarning,
   });
   const consumer = await startConsumer({
     address: { url: config.redisUrl, shard: config.redisShard },
@@ -87,7 +89,8 @@ async function start(config: WorkerConfig): Promise<void> {
     onAttempt: (report) => {
       metrics.onAttempt(report);
       logAttempt(log, report);
-      void removeInline(report);
+      // The job has ended; nobody waits for this.
+      void removeLeftovers(report, { store, systemBucket: config.s3SystemBucket, onWarning });
     },
     onWarning: (message, error) => log.warn(error === undefined ? {} : { err: error }, message),
   });
@@ -127,19 +130,6 @@ async function start(config: WorkerConfig): Promise<void> {
       store.close();
     },
   });
-
-  /** A document that came with the request is of no more use once it is read. */
-  async function removeInline({ attempt, ended }: AttemptReport): Promise<void> {
-    if (ended !== 'succeeded' || attempt.task.inline === null) return;
-    try {
-      await store.remove(attempt.task.document, { signal: AbortSignal.timeout(removeTimeoutMs) });
-    } catch (error) {
-      log.warn(
-        { err: error, jobId: attempt.jobId },
-        'an inline document was not removed; the bucket’s lifecycle rule will',
-      );
-    }
-  }
 }
 
 /** Longer than any single step may take, a page's micro-batches included. */

@@ -7,6 +7,7 @@ import type { Engine } from '@glyphmill/engine/engine';
 import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
 import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
+import { createLivePages, type LivePages, type LivePagesOptions } from './live-pages.ts';
 
 export interface PipelineOptions {
   engine: Engine;
@@ -20,11 +21,12 @@ export interface PipelineOptions {
   fetchTimeoutMs: number;
   jobTimeoutMs: number;
   onStages: (stages: StageTimes) => void;
+  onWarning: LivePagesOptions['onWarning'];
 }
 
 export type StageTimes = Pick<Timings, 'fetchMs' | 'decodeMs' | 'detectMs' | 'recognizeMs'>;
 
-type Context = Parameters<Handler>[1];
+type Context = Omit<Parameters<Handler>[1], 'progress'> & { progress: LivePages['progress'] };
 
 /** Results above this go to S3: Redis holds many, and should hold them small. */
 const maxInlineResultBytes = 256_000;
@@ -34,14 +36,16 @@ const writeTimeoutMs = 30_000;
 export function createPipeline(options: PipelineOptions): Handler {
   const { engine, store } = options;
   const inMemory = new Budget(options.documentsInMemory);
+  const openLivePages = createLivePages(options);
 
   return async (attempt, context) => {
     expectServed(attempt.task);
     expectAllowed(attempt.task);
     const limit = createTimeLimit(timeoutMsOf(attempt.task));
+    const live = openLivePages(attempt.jobId, context.progress);
     try {
       return await read(attempt, {
-        ...context,
+        progress: live.progress,
         signal: AbortSignal.any([context.signal, limit.signal]),
         // Waiting for a place behind large documents is not the job's own time.
         begin: () => {
@@ -51,6 +55,7 @@ export function createPipeline(options: PipelineOptions): Handler {
       });
     } finally {
       limit.clear();
+      await live.close();
     }
   };
 
@@ -129,7 +134,7 @@ export function createPipeline(options: PipelineOptions): Handler {
           ...(modelVersion !== null && { modelVersion }),
           signal,
           onBegin: begin,
-          onProgress: ({ page: _page, ...pages }) => progress(pages),
+          onProgress: progress,
         }),
         fetchMs,
       };

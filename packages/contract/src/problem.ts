@@ -16,6 +16,7 @@ export const problems = {
   'job-canceled': { status: 409, title: 'The job was canceled and has no result' },
   'invalid-state': { status: 409, title: 'The job is not in a state that allows this' },
   'idempotency-in-progress': { status: 409, title: 'A request with this Idempotency-Key is still running' },
+  'page-failed': { status: 409, title: 'The page could not be read' },
   'job-failed': { status: 409, title: 'The job failed and has no result' },
   'result-expired': { status: 410, title: 'The result has expired' },
   'payload-too-large': { status: 413, title: 'The body is too large' },

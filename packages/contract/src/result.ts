@@ -55,6 +55,23 @@ export const pageSchema = z
   .meta({ id: 'Page' });
 export type Page = z.infer<typeof pageSchema>;
 
+export const pageListSchema = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(
+      z.object({
+        number: z.int().positive(),
+        status: z
+          .enum(['unread', 'succeeded', 'failed'])
+          .describe('unread: not yet, or not before the job ended.'),
+        href: z.string(),
+      }),
+    ),
+    nextCursor: z.string().nullable(),
+  })
+  .meta({ id: 'PageList' });
+export type PageList = z.infer<typeof pageListSchema>;
+
 export const servedModelSchema = z.object({
   role: z.enum(['detect', 'recognize']),
   name: z.string(),

@@ -1,9 +1,9 @@
 import { JobFailure } from '@glyphmill/contract/failure';
 import type { Warning } from '@glyphmill/contract/job';
+import { PageRangeError, selectPages } from '@glyphmill/contract/page-range';
 import type { Decoder } from './decoder.ts';
 import type { DecoderPool } from './decoder-pool.ts';
 import { pageFailure } from './failure.ts';
-import { PageRangeError, selectPages } from './page-range.ts';
 import type { PageReader } from './page-reader.ts';
 import type { Scan } from './scan.ts';
 

@@ -25,6 +25,12 @@ if ARGV[15] ~= '' then
   redis.call('HSET', KEYS[1], 'pagesTotal', ARGV[15], 'pagesDone', ARGV[15] - ARGV[16], 'pagesFailed', ARGV[16])
 end
 redis.call('PEXPIREAT', KEYS[1], expiresAt)
+-- With a result the pages are read from that; else those that were read stay readable as long as the job is.
+if status == 'succeeded' or status == 'partial' then
+  redis.call('DEL', key('pages', id))
+else
+  redis.call('PEXPIREAT', key('pages', id), expiresAt)
+end
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[2], ARGV[10], 'PXAT', expiresAt)
 end

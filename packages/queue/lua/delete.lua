@@ -9,7 +9,7 @@ end
 if isOpen(record[1]) then
   return { 'open', record[1] }
 end
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], key('pages', ARGV[3]))
 local member = ARGV[2] .. '\n' .. ARGV[3]
 redis.call('ZREM', key('tenant-jobs', ARGV[2]), ARGV[3])
 redis.call('ZREM', key('dead-letters'), member)

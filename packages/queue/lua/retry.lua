@@ -16,7 +16,7 @@ redis.call('HINCRBY', KEYS[1], 'round', 1)
 redis.call('HDEL', KEYS[1], 'finishedAt', 'expiresAt', 'failure', 'warnings', 'usage', 'timings', 'resultBucket',
   'resultKey', 'startedAt', 'begunBy', 'deadline', 'pagesTotal', 'pagesDone', 'pagesFailed')
 redis.call('PERSIST', KEYS[1])
-redis.call('DEL', KEYS[2])
+redis.call('DEL', KEYS[2], key('pages', ARGV[3]))
 local member = tenant .. '\n' .. ARGV[3]
 redis.call('ZREM', KEYS[4], member)
 redis.call('ZREM', key('dead-letters'), member)

@@ -4,6 +4,7 @@ import { newId } from '@glyphmill/contract/id';
 import type { Timings, Usage, Warning } from '@glyphmill/contract/job';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import type { Redis } from './connection.ts';
+import { type KeptPage, markOf } from './kept-pages.ts';
 import type { Keys } from './keys.ts';
 import { answerList, loadScript } from './script.ts';
 
@@ -121,6 +122,8 @@ export interface PagesProgress {
   pagesFailed: number;
   /** Of the pages decoded so far. */
   megapixels: number;
+  /** A page that can be read from now on. */
+  kept?: KeptPage;
 }
 
 export async function reportProgress(
@@ -128,8 +131,9 @@ export async function reportProgress(
   keys: Keys,
   { attempt, pages }: { attempt: Attempt; pages: PagesProgress },
 ): Promise<AttemptAnswer> {
-  const { pagesTotal, pagesDone, pagesFailed, megapixels } = pages;
-  const args = [attempt.token, pagesTotal, pagesDone, pagesFailed, megapixels, maxDebt];
+  const { pagesTotal, pagesDone, pagesFailed, megapixels, kept } = pages;
+  const page = kept === undefined ? ['', ''] : [kept.number, markOf(kept)];
+  const args = [attempt.token, pagesTotal, pagesDone, pagesFailed, megapixels, maxDebt, ...page];
   return attemptAnswer(await progressScript.run(redis, keys, { keys: [keys.record(attempt.jobId)], args }));
 }
 

@@ -39,6 +39,8 @@ export interface AttemptReport {
   failure?: Failure;
   error?: unknown;
   commit?: CommitAnswer;
+  /** Of the document, where it was read. */
+  pages?: number;
   durationMs: number;
 }
 
@@ -223,7 +225,13 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
   async function finish(attempt: Claimant, outcome: Outcome) {
     const answer = await commit(redis, keys, { attempt, outcome });
     const failure = 'failure' in outcome ? { failure: outcome.failure } : {};
-    return { ended: answer === 'ok' ? outcome.status : 'void', commit: answer, ...failure } as const;
+    const pages = 'result' in outcome ? { pages: outcome.usage.pages + outcome.pagesFailed } : {};
+    return {
+      ended: answer === 'ok' ? outcome.status : 'void',
+      commit: answer,
+      ...failure,
+      ...pages,
+    } as const;
   }
 }
 

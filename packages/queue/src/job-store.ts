@@ -12,6 +12,7 @@ import { feed } from './feeder.ts';
 import { forgetKey, type IdempotencyKey, type Reservation, reserveKey } from './idempotency.ts';
 import { startJanitor } from './janitor.ts';
 import { type JobRecord, parseRecord } from './job-record.ts';
+import { type KeptPage, readKeptPages } from './kept-pages.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
 import { listModels } from './model-registry.ts';
@@ -40,6 +41,8 @@ export interface JobStore {
   /** Newest first. Throws RangeError on a cursor that is none of ours. */
   list(tenant: string, query: ListQuery): Promise<Page>;
   result(tenant: string, id: string): Promise<KeptResult | undefined>;
+  /** Pages that can be read although the job has no result (yet), by number; of any tenant's job. */
+  keptPages(id: string): Promise<ReadonlyMap<number, KeptPage['status']>>;
   /** Resolves when the job has ended, `timeoutMs` are over, or earlier: the caller then looks again. */
   waitForEnd(id: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>;
   cancel(tenant: string, id: string): Promise<CancelAnswer>;
@@ -111,6 +114,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     get: (tenant, id) => answering(() => get(tenant, id)),
     list: (tenant, query) => answering(() => listRecords(redis, keys, { ...query, tenant })),
     result: (tenant, id) => answering(() => readResult(tenant, id)),
+    keptPages: (id) => answering(() => readKeptPages(redis, keys, id)),
     waitForEnd: (id, { timeoutMs, signal }) =>
       answering(() =>
         watch.wait(keys.changed(id), {

@@ -19,6 +19,8 @@ export function keysOf(shard: string) {
     prefix,
     record: (jobId: string) => `${prefix}:job:${jobId}`,
     result: (jobId: string) => `${prefix}:result:${jobId}`,
+    /** Pages of a job that can be read before its end, two bits each: kept-pages.ts. */
+    pages: (jobId: string) => `${prefix}:pages:${jobId}`,
     /** Channel on which each change of a job's state or progress is told, as the new state. */
     changed: (jobId: string) => `${prefix}:changed:${jobId}`,
     /** Channel on which workers hear which jobs to leave, by id. */

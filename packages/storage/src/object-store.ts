@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { readBody } from './body.ts';
+import { removeAll } from './remove-all.ts';
 import { toFetchFailure, toStoreFailure } from './s3-failure.ts';
 
 export interface ObjectStoreConfig {
@@ -44,6 +45,8 @@ export interface ObjectStore {
   ): Promise<void>;
   /** Removing what is not there is no error. */
   remove(address: ObjectAddress, options: { signal: AbortSignal }): Promise<void>;
+  /** Removes all objects whose key begins with `prefix`. */
+  removeAll(place: { bucket: string; prefix: string }, options: { signal: AbortSignal }): Promise<void>;
   /** Creates the bucket unless it exists. */
   ensureBucket(bucket: string): Promise<void>;
   /** Resolves when the store answers and the bucket is there and ours to use. */
@@ -92,6 +95,7 @@ export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
     async remove({ bucket, key }, { signal }) {
       await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal });
     },
+    removeAll: (place, options) => removeAll(client, place, options),
     async ensureBucket(bucket) {
       try {
         await client.send(new HeadBucketCommand({ Bucket: bucket }));
