@@ -56,6 +56,7 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'GET /v1/dead-letters admin',
     'GET /v1/jobs jobs:read',
     'GET /v1/jobs/{id} jobs:read',
+    'GET /v1/jobs/{id}/events jobs:read',
     'GET /v1/jobs/{id}/pages jobs:read',
     'GET /v1/jobs/{id}/pages/{number} jobs:read',
     'GET /v1/jobs/{id}/result jobs:read',

@@ -56,6 +56,7 @@ before(async () => {
       fetchTimeoutMs: 20_000,
       jobTimeoutMs: 60_000,
       onStages: () => {},
+      onWarning: () => {},
     }),
     models: () => models.info(),
     onAttempt: (report) => reports.push(report),

@@ -192,11 +192,11 @@ test('a document of one page has that page in its result only', async () => {
 test('while the store takes no pages the job is read as ever, and a few warnings tell', async () => {
   pageFault = (operation) => (operation === 'PutObject' ? { status: 403, code: 'AccessDenied' } : undefined);
   try {
-    const id = await submit(await grey(12));
+    const id = await submit(await grey(30));
     const job = await ended(id);
     assert.equal(job.status, 'succeeded');
-    assert.deepEqual(job.progress, { pagesTotal: 12, pagesDone: 12, pagesFailed: 0 });
-    assert.equal((await list(id)).data.length, 12);
+    assert.deepEqual(job.progress, { pagesTotal: 30, pagesDone: 30, pagesFailed: 0 });
+    assert.equal((await list(id)).data.length, 30);
     const warnings = reader.warnings.splice(0);
     assert.ok(warnings.length >= 3 && warnings.length <= 3 + 8, `${warnings.length} warnings`);
     for (const warning of warnings) assert.match(warning, /before its job ends: pages\/job_/);

@@ -34,7 +34,7 @@ export async function startReader(api: Api, { repository, model }: { repository:
     engine,
     store: api.objects,
     systemBucket: api.config.s3SystemBucket,
-    servesModel: () => false,
+    models: () => models.info(),
     documentsInMemory: 2,
     maxDocumentBytes: 50e6,
     fetchTimeoutMs: 10_000,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { requestLimits } from '@glyphmill/contract/request';
@@ -9,8 +10,10 @@ import { answerClientError } from './client-error.ts';
 import { addDeadLetterRoutes } from './dead-letters.ts';
 import type { App, Dependencies } from './dependencies.ts';
 import { createErrorHandler } from './error-handler.ts';
+import { createEventStreams } from './event-stream.ts';
 import { addHealthRoutes } from './health.ts';
 import { addJobActionRoutes } from './job-actions.ts';
+import { addJobEventRoutes } from './job-events.ts';
 import { addJobRoutes } from './jobs.ts';
 import { addLimitRoutes } from './limits.ts';
 import { addModelRoutes } from './models.ts';
@@ -32,7 +35,7 @@ const silenceMs = (requestLimits.waitSecondsMax + 30) * 1000;
 const keepAliveMs = 72_000;
 const maxConnections = 10_000;
 
-/** The API, not yet listening. Closing it wakes whoever waits for a job; it closes none of `dependencies`. */
+/** The API, not yet listening. Closing it wakes whoever waits for a job, and ends event streams; it closes none of `dependencies`. */
 export async function buildApp(dependencies: Dependencies): Promise<App> {
   const { config, log, metrics } = dependencies;
   const handleError = createErrorHandler(metrics);
@@ -64,15 +67,19 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   app.removeContentTypeParser('text/plain');
 
   const closing = new AbortController();
+  // Every call that waits and every stream listens to it; their numbers have limits of their own.
+  setMaxListeners(0, closing.signal);
   app.addHook('preClose', async () => closing.abort());
   // A connection kept alive would hold up the shutdown until its client goes.
   app.addHook('onSend', async (_request, reply) => {
     if (closing.signal.aborted) reply.header('connection', 'close');
   });
+  const streams = createEventStreams(metrics, closing.signal);
   addObservation(app, dependencies);
   addAuthentication(app, dependencies);
   await addOpenapi(app, { publicUrl: config.publicUrl });
   addJobRoutes(app, dependencies, closing.signal);
+  addJobEventRoutes(app, dependencies, streams);
   addJobActionRoutes(app, dependencies, closing.signal);
   addResultRoutes(app, dependencies);
   addPageRoutes(app, dependencies);

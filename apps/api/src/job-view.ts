@@ -30,6 +30,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
       self: `${baseUrl}/v1/jobs/${id}`,
       result: `${baseUrl}/v1/jobs/${id}/result`,
       pages: `${baseUrl}/v1/jobs/${id}/pages`,
+      events: `${baseUrl}/v1/jobs/${id}/events`,
       cancel: `${baseUrl}/v1/jobs/${id}/cancel`,
     },
   };

@@ -1,6 +1,7 @@
 import { requestLimits } from '@glyphmill/contract/request';
 import { z } from 'zod';
 import type { App, Dependencies } from './dependencies.ts';
+import { maxEventStreams } from './event-stream.ts';
 import { listLimitMax, readProblems } from './jobs.ts';
 import { problemResponses } from './problem.ts';
 
@@ -23,6 +24,7 @@ const limitsSchema = z
     tenantPages: z.int().describe('Pages of your running jobs at which further jobs are refused.'),
     tenantMegapixels: z.int().describe('Megapixels of your running jobs at which further jobs are refused.'),
     recognizeConcurrency: z.int(),
+    eventStreams: z.int().describe('Event streams that one process of the API keeps open.'),
     requestTimeoutSeconds: z.int(),
   })
   .meta({ id: 'Limits' });
@@ -49,6 +51,7 @@ export function addLimitRoutes(app: App, { config }: Dependencies): void {
       tenantJobs: config.tenantMaxJobs,
       tenantPages: config.tenantMaxPages,
       tenantMegapixels: config.tenantMaxMegapixels,
+      eventStreams: maxEventStreams,
       recognizeConcurrency: config.recognizeConcurrency,
       requestTimeoutSeconds: config.requestTimeoutSeconds,
     }),

@@ -5,6 +5,7 @@ export interface ApiMetrics {
   registry: Registry;
   requestDuration: Histogram<'route' | 'method' | 'status'>;
   refused: Counter<'reason'>;
+  eventStreams: Gauge;
 }
 
 /** The API's metrics; the queue is asked how long it is when somebody scrapes. */
@@ -31,6 +32,11 @@ export function createMetrics(jobs: Pick<JobStore, 'counts'>): ApiMetrics {
       labelNames: ['route', 'method', 'status'],
       // Up to the longest wait that a caller may ask for.
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60],
+      registers: [registry],
+    }),
+    eventStreams: new Gauge({
+      name: 'ocr_api_event_streams',
+      help: 'Event streams that are open.',
       registers: [registry],
     }),
     refused: new Counter({

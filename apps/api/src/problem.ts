@@ -32,6 +32,7 @@ const retryableCodes: ReadonlySet<ProblemCode> = new Set([
   'quota-exceeded',
   'request-timeout',
   'queue-full',
+  'too-many-streams',
   'queue-unavailable',
   'storage-unavailable',
 ]);

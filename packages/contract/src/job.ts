@@ -84,7 +84,13 @@ export const jobSchema = z
     usage: usageSchema.nullable(),
     timings: timingsSchema.nullable(),
     metadata: z.record(z.string(), z.string()),
-    links: z.object({ self: z.string(), result: z.string(), pages: z.string(), cancel: z.string() }),
+    links: z.object({
+      self: z.string(),
+      result: z.string(),
+      pages: z.string(),
+      events: z.string(),
+      cancel: z.string(),
+    }),
   })
   .meta({ id: 'Job' });
 export type Job = z.infer<typeof jobSchema>;

@@ -26,6 +26,7 @@ export const problems = {
   'unknown-model': { status: 422, title: 'No worker serves that model' },
   'quota-exceeded': { status: 429, title: 'The tenant’s quota is used up' },
   'queue-full': { status: 503, title: 'The queue is full' },
+  'too-many-streams': { status: 503, title: 'Too many event streams are open' },
   'queue-unavailable': { status: 503, title: 'The queue cannot be reached' },
   'storage-unavailable': { status: 503, title: 'The object store cannot be reached' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },

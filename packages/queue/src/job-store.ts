@@ -45,6 +45,11 @@ export interface JobStore {
   keptPages(id: string): Promise<ReadonlyMap<number, KeptPage['status']>>;
   /** Resolves when the job has ended, `timeoutMs` are over, or earlier: the caller then looks again. */
   waitForEnd(id: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>;
+  /**
+   * Calls `onChange` when the job has changed or may have: the caller looks at it again, and once more now and then, since
+   * a change is missed while Redis is away. Until the function that it returns is called.
+   */
+  follow(id: string, onChange: () => void): () => void;
   cancel(tenant: string, id: string): Promise<CancelAnswer>;
   /** `tenant` null is the operator, who may with anybody's. */
   retry(tenant: string | null, id: string): Promise<RetryAnswer>;
@@ -124,6 +129,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
           afterSubscribed: async () => isEnd(await redis.hget(keys.record(id), 'status')),
         }),
       ),
+    follow: (id, onChange) => watch.follow(keys.changed(id), onChange),
     cancel: (tenant, jobId) => answering(() => cancelJob(context, { tenant, jobId })),
     retry: (tenant, id) => answering(() => retry(tenant, id)),
     delete: (tenant, jobId) => answering(() => deleteJob(redis, keys, { tenant, jobId })),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connectSubscriber, type OnConnectionError } from './connection.ts';
 
-/** Callers waiting at once for the end of some job; one more is not made to wait but answered at once. */
+/** Callers waiting at once; one more is not made to wait but answered at once. Followers are bounded by who lets them in. */
 const maxWaiters = 10_000;
 
 /** Tells what is published, through one connection for all callers. */
@@ -20,6 +20,11 @@ export interface Watch {
       afterSubscribed: () => Promise<boolean>;
     },
   ): Promise<void>;
+  /**
+   * Calls `onChange` when a message came on `channel`, and whenever one may have been missed: once the subscription
+   * stands, and when the connection is lost and back. Until the function that it returns is called.
+   */
+  follow(channel: string, onChange: () => void): () => void;
   close(): void;
 }
 
@@ -33,6 +38,11 @@ export function openWatch(url: string, onError: OnConnectionError): Watch {
   // What was published while the connection was away is gone.
   redis.on('close', () => {
     for (const wakes of waiters.values()) for (const wake of wakes) wake();
+  });
+
+  const followers = new Set<() => void>();
+  redis.on('ready', () => {
+    for (const onChange of followers) onChange();
   });
 
   async function subscribe(channel: string, wake: (message?: string) => void): Promise<void> {
@@ -71,6 +81,16 @@ export function openWatch(url: string, onError: OnConnectionError): Watch {
         signal?.removeEventListener('abort', end);
         unsubscribe(channel, wake);
       }
+    },
+    follow(channel, onChange) {
+      const wake = () => onChange();
+      followers.add(wake);
+      // It fails only when the watch is closed, and then nobody listens.
+      subscribe(channel, wake).then(wake, () => {});
+      return () => {
+        followers.delete(wake);
+        unsubscribe(channel, wake);
+      };
     },
     close: () => redis.disconnect(),
   };
