@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { type DeliveryReport, startDeliveryConsumer } from '@glyphmill/queue/deliveries';
+import { startDeliveryConsumer } from '@glyphmill/queue/deliveries';
+import type { DeliveryReport } from '@glyphmill/queue/delivery-outcome';
 import { startOutboxRelay } from '@glyphmill/queue/outbox';
 import { startTestRedis, until } from './queue-setup.ts';
 import { ended, metric, openInstallation, startReceiver, verified } from './webhook-setup.ts';
@@ -82,8 +83,8 @@ test('two processes share the work and deliver each event once', async () => {
 
 test('entries of the outbox that cannot be read are reported, dropped, and block nothing', async () => {
   const { redis, keys, address } = installation;
-  await redis.xadd(keys.outbox, '*', 'delivery', '{"id":');
-  await redis.xadd(keys.outbox, '*', 'delivery', '{"id":"evt_no","url":1}');
+  await redis.xadd(keys.outbox, '*', 'event', '{"id":');
+  await redis.xadd(keys.outbox, '*', 'event', '{"id":"evt_no","url":1}');
   await redis.xadd(keys.outbox, '*', 'something', 'else');
   await installation.endJob(receiver.url);
   const errors: string[] = [];
@@ -113,7 +114,7 @@ test('a queued delivery that cannot be read is reported once and dropped', async
   const consumer = await startDeliveryConsumer({
     address,
     concurrency: 4,
-    deliver: async () => ({ kind: 'delivered' }),
+    deliver: async () => ({ kind: 'delivered', statusCode: 204 }),
     scheduleMs: () => 10,
     onAttempt: (report) => reports.push(report),
     onError,
@@ -144,7 +145,7 @@ test('an unexpected error of the sender is reported and costs one attempt', asyn
   await until('both attempts', () => reports.length === 2);
   assert.deepEqual(errors, ['boom', 'boom']);
   assert.deepEqual(
-    reports.map(({ attempt, ended }) => [attempt, ended]),
+    reports.map(({ attempt, end }) => [attempt, end.ended]),
     [
       [1, 'retry'],
       [2, 'given-up'],

@@ -1,4 +1,7 @@
+import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { endpointDisabledEventSchema, jobEventSchema, pingEventSchema } from '@glyphmill/contract/event';
+import type { Task } from '@glyphmill/contract/message';
 import { commit, type Outcome } from '@glyphmill/queue/attempt';
 import { connectConsumer } from '@glyphmill/queue/connection';
 import { openJobStore } from '@glyphmill/queue/job-store';
@@ -12,6 +15,7 @@ import { startWebhookApp } from 'glyphmill-webhook/app';
 import { webhookSettings } from 'glyphmill-webhook/config';
 import { createSchedule } from 'glyphmill-webhook/schedule';
 import { Webhook } from 'standardwebhooks';
+import { z } from 'zod';
 import { begin, newJob, newShard, succeeded, testLimits } from './queue-setup.ts';
 
 export const signingKey = 'canary-root-key-canary-root-key-0123';
@@ -53,18 +57,29 @@ export async function startReceiver(
 }
 
 /** Throws unless the receiver's own library takes the request for genuine; returns the event. */
-export function verified({ headers, body }: Received, tenant = 'acme'): unknown {
-  const secret = tenantWebhookSecret(signingKey, tenant);
-  return new Webhook(secret).verify(body, {
+export function verified(request: Received, tenant = 'acme'): unknown {
+  return verifiedWith(tenantWebhookSecret(signingKey, tenant), request);
+}
+
+export function verifiedWith(secret: string, { headers, body }: Received): unknown {
+  const event = new Webhook(secret).verify(body, {
     'webhook-id': String(headers['webhook-id']),
     'webhook-timestamp': String(headers['webhook-timestamp']),
     'webhook-signature': String(headers['webhook-signature']),
   });
+  assert.deepEqual(documentedSchema.parse(event), event, 'it has what is documented and no more');
+  return event;
 }
 
-/** One installation of its own in the given Redis: what ends jobs in it, and its webhook processes. */
-export async function openInstallation(redisUrl: string) {
-  const address: QueueAddress = { url: redisUrl, shard: newShard() };
+const documentedSchema = z.discriminatedUnion('type', [
+  jobEventSchema,
+  endpointDisabledEventSchema,
+  pingEventSchema,
+]);
+
+/** One installation in the given Redis, by default of its own: what ends jobs in it, and its webhook processes. */
+export async function openInstallation(redisUrl: string, shard = newShard()) {
+  const address: QueueAddress = { url: redisUrl, shard };
   const keys = keysOf(address.shard);
   const onError = () => {};
   const redis = connectConsumer(redisUrl, onError);
@@ -74,12 +89,12 @@ export async function openInstallation(redisUrl: string) {
     address,
     keys,
     redis,
-    /** Ends a job whose webhook goes to `url`, and returns its id. */
+    /** Ends a job whose webhook goes to a URL, or to whom `to` says, and returns its id. */
     async endJob(
-      url: string,
+      to: string | Task['webhook'],
       { outcome = succeeded, tenant = 'acme' }: { outcome?: Outcome; tenant?: string } = {},
     ) {
-      const webhook = { url, events: ['job.succeeded', 'job.failed'] };
+      const webhook = typeof to === 'string' ? { url: to, events: null } : to;
       const job = newJob({ webhook, metadata: { ref: '9912' } }, tenant);
       await store.submit(job);
       const answer = await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome });

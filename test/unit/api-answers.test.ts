@@ -156,14 +156,14 @@ test('every wrong setting is named at once, a secret one without its value', () 
 const id = newId('job');
 
 function record(): JobRecord {
-  const { webhook = null, source: _, deadline: __, ...task } = createJobSchema.parse({ source });
+  const { source: _, deadline: __, ...task } = createJobSchema.parse({ source });
   return {
     id,
     tenant: 'acme',
     task: {
       ...task,
       modelVersion: null,
-      webhook,
+      webhook: null,
       timeoutSeconds: null,
       places: null,
       document: { bucket: 'in-box', key: 'a.png', versionId: null, ifMatch: null },

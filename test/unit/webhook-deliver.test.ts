@@ -6,9 +6,10 @@ import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { tenantWebhookSecret } from '@glyphmill/service/webhook-secret';
 import fc from 'fast-check';
 import { createResolver, vetHost } from 'glyphmill-webhook/address';
-import { createHostLimit } from 'glyphmill-webhook/host-limit';
+import { createPlaceLimit } from 'glyphmill-webhook/place-limit';
 import { signatureHeaders } from 'glyphmill-webhook/sign';
 import { Webhook } from 'standardwebhooks';
+import { rebindingNames, refusedLiterals, refusedUserinfo } from './refused-hosts.ts';
 
 const signal = new AbortController().signal;
 const guard = createAddressGuard({ allowedCidrs: [] });
@@ -21,7 +22,7 @@ test('the signature of any body verifies with the tenant’s secret and with no 
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       const body = JSON.stringify({ text });
       const secret = tenantWebhookSecret('r'.repeat(32), 'acme');
-      const headers = signatureHeaders({ id: 'evt_1', body, secret, nowMs: Date.now() });
+      const headers = signatureHeaders({ id: 'evt_1', body, secrets: [secret], nowMs: Date.now() });
       assert.deepEqual(new Webhook(secret).verify(body, headers), { text });
       const other = new Webhook(tenantWebhookSecret('r'.repeat(32), 'other'));
       assert.throws(() => other.verify(body, headers));
@@ -30,24 +31,7 @@ test('the signature of any body verifies with the tenant’s secret and with no 
 });
 
 test('every spelling of a private address in a URL is refused without a look-up', async () => {
-  for (const host of [
-    '127.0.0.1',
-    '127.1',
-    '2130706433',
-    '0x7f000001',
-    '0177.0.0.1',
-    '127.0.0.1.',
-    '[::1]',
-    '[::ffff:127.0.0.1]',
-    '[::ffff:7f00:1]',
-    '[fe80::1]',
-    '[fd00:ec2::254]',
-    '169.254.169.254',
-    'localhost',
-    'LOCALHOST.',
-    'api.localhost',
-    '①②⑦.0.0.1',
-  ]) {
+  for (const host of [...refusedLiterals, ...refusedUserinfo]) {
     const { hostname } = new URL(`https://${host}/`);
     assert.equal(
       (await vetHost(hostname, { guard, resolve: noResolver, signal })).kind,
@@ -55,6 +39,29 @@ test('every spelling of a private address in a URL is refused without a look-up'
       host,
     );
   }
+});
+
+test('a name whose servers answer with such an address is refused at every attempt', async () => {
+  const asked: string[] = [];
+  const resolve = async (name: string) => {
+    asked.push(name);
+    return rebindingNames[name] ?? assert.fail(`${name} was not to be asked for`);
+  };
+  for (const name of Object.keys(rebindingNames)) {
+    const { hostname } = new URL(`https://${name}/`);
+    assert.equal((await vetHost(hostname, { guard, resolve, signal })).kind, 'name-refused', name);
+  }
+  assert.deepEqual(asked, Object.keys(rebindingNames));
+});
+
+test('a name that answered well once is asked again and refused when it answers otherwise', async () => {
+  const answers = [['93.184.216.34'], ['127.0.0.1'], ['93.184.216.34', '10.0.0.1'], ['93.184.216.34']];
+  const resolve = async () => answers.shift() ?? [];
+  const kinds: string[] = [];
+  for (let turn = 0; turn < 5; turn += 1) {
+    kinds.push((await vetHost('rebinding.example', { guard, resolve, signal })).kind);
+  }
+  assert.deepEqual(kinds, ['allowed', 'name-refused', 'name-refused', 'allowed', 'name-unknown']);
 });
 
 test('a public literal is its own address', async () => {
@@ -75,7 +82,7 @@ test('one address that is not allowed spoils a name', async () => {
       { address: '2606:4700:4700::1111', family: 6 },
     ],
   });
-  await assert.rejects(vet('hooks.example', []), /no address/);
+  assert.equal((await vet('hooks.example', [])).kind, 'name-unknown');
 });
 
 test('a name server that says nothing holds up no other name, and asking it ends with the signal', async () => {
@@ -116,18 +123,34 @@ async function startNameServer() {
   return { server, port: server.address().port };
 }
 
-test('a host has only so many places, and those turned away come back one after the other', () => {
+test('a name has only so many places, and those turned away come back one after the other', () => {
   let now = 1000;
-  const limit = createHostLimit({ perHost: 2, nowMs: () => now });
-  const places = ['slow.example', 'slow.example'].map((host) => limit.enter(host));
-  const waits = [1, 2, 3].map(() => limit.enter('slow.example'));
+  const limit = createPlaceLimit({ nowMs: () => now });
+  const enter = (name: string) => limit.enter([{ name, places: 2 }]);
+  const places = ['slow', 'slow'].map(enter);
+  const waits = [1, 2, 3].map(() => enter('slow'));
   assert.deepEqual(waits, [{ waitMs: 500 }, { waitMs: 503 }, { waitMs: 506 }]);
-  assert.ok('release' in limit.enter('other.example'), 'another host is not held up');
-  for (let turn = 0; turn < 100_000; turn += 1) limit.enter('slow.example');
-  assert.deepEqual(limit.enter('slow.example'), { waitMs: 60_000 }, 'the line has an end');
+  assert.ok('release' in enter('other'), 'another name is not held up');
+  for (let turn = 0; turn < 100_000; turn += 1) enter('slow');
+  assert.deepEqual(enter('slow'), { waitMs: 60_000 }, 'the line has an end');
   now += 60_000;
   const [first] = places;
   assert.ok(first !== undefined && 'release' in first, 'it is there');
   first.release();
-  assert.ok('release' in limit.enter('slow.example'), 'the place is free again');
+  assert.ok('release' in enter('slow'), 'the place is free again');
+});
+
+test('who finds one of its places taken takes none of the others', () => {
+  const limit = createPlaceLimit({ nowMs: () => 0 });
+  const [endpoint, host] = [
+    { name: 'endpoint', places: 1 },
+    { name: 'host', places: 2 },
+  ] as const;
+  const first = limit.enter([endpoint, host]);
+  assert.ok('release' in first, 'it is there');
+  for (let turn = 0; turn < 10; turn += 1) assert.ok('waitMs' in limit.enter([host, endpoint]), 'no place');
+  assert.ok('release' in limit.enter([host]), 'the second place of the host was not used up');
+  assert.ok('waitMs' in limit.enter([host]), 'there are two');
+  first.release();
+  assert.ok('release' in limit.enter([endpoint, host]), 'both are free again');
 });

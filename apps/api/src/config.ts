@@ -76,7 +76,7 @@ export const apiSettings = {
   webhookSigningKey: secretSetting(
     'WEBHOOK_SIGNING_KEY',
     z.string().min(32, 'expected at least 32 characters'),
-    'Root of every tenant’s webhook secret; the webhook process needs the same.',
+    'Root of every tenant’s webhook secret, and of the key that seals those of endpoints; the webhook process needs the same.',
   ),
   webhookAllowHttp: setting(
     'WEBHOOK_ALLOW_HTTP',

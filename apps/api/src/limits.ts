@@ -1,4 +1,5 @@
 import { requestLimits } from '@glyphmill/contract/request';
+import { webhookLimits } from '@glyphmill/contract/webhook';
 import { z } from 'zod';
 import type { App, Dependencies } from './dependencies.ts';
 import { maxEventStreams } from './event-stream.ts';
@@ -13,7 +14,7 @@ const limitsSchema = z
     metadataEntries: z.int(),
     metadataKeyLength: z.int(),
     metadataValueLength: z.int(),
-    urlLength: z.int(),
+    urlLength: z.int().describe('Longest address of a webhook, in characters.'),
     ttlSecondsMin: z.int(),
     ttlSecondsMax: z.int(),
     timeoutSecondsMax: z.int(),
@@ -45,6 +46,7 @@ export function addLimitRoutes(app: App, { config }: Dependencies): void {
     async () => ({
       object: 'limits' as const,
       ...requestLimits,
+      urlLength: webhookLimits.urlLength,
       listLimitMax,
       uploadBytes: config.maxUploadBytes,
       waitingJobs: config.maxWaitingJobs,

@@ -1,10 +1,10 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { eventSchema } from '@glyphmill/contract/event';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { App } from './dependencies.ts';
 import { pruneComponents } from './openapi-prune.ts';
+import { openapiWebhooks } from './openapi-webhooks.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -39,7 +39,7 @@ export async function addOpenapi(app: App, { publicUrl }: { publicUrl: string | 
           apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, gm_<id>_<secret>.' },
         },
       },
-      webhooks: { jobEnded: { post: jobEndedWebhook } },
+      webhooks: openapiWebhooks,
     },
     transform: (document) => {
       const { schema, url } = jsonSchemaTransform(document);
@@ -67,33 +67,3 @@ export async function addOpenapi(app: App, { publicUrl }: { publicUrl: string | 
     reply.type('application/json; charset=utf-8').send(app.swagger()),
   );
 }
-
-const header = (name: string, text: string) => ({
-  name,
-  in: 'header' as const,
-  required: true,
-  description: text,
-  schema: { type: 'string' as const },
-});
-
-const jobEndedWebhook = {
-  operationId: 'jobEnded',
-  summary: 'A job has ended',
-  description:
-    'Signed as Standard Webhooks 1.0. Any 2xx within 15 seconds is success; else it is sent again.',
-  security: [],
-  parameters: [
-    header('webhook-id', 'The same on every attempt at one event.'),
-    header('webhook-timestamp', 'Seconds since 1970 of this attempt.'),
-    header('webhook-signature', 'v1,<base64 of the HMAC-SHA256 of id.timestamp.body>'),
-  ],
-  requestBody: {
-    required: true,
-    content: {
-      'application/json': {
-        schema: { $ref: `#/components/schemas/${z.globalRegistry.get(eventSchema)?.id}` },
-      },
-    },
-  },
-  responses: { '2XX': { description: 'The event is yours.' } },
-};

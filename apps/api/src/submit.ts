@@ -4,10 +4,10 @@ import type { CreateJob } from '@glyphmill/contract/request';
 import { QueueFull, QuotaExceeded } from '@glyphmill/queue/errors';
 import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
 import type { Submitted } from '@glyphmill/queue/submit';
-import { literalAddress } from '@glyphmill/service/address-guard';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { Dependencies } from './dependencies.ts';
 import { Problem } from './problem.ts';
+import { webhookTarget } from './webhook-target.ts';
 
 type S3Source = Extract<CreateJob['source'], { type: 's3' }>;
 export type Source = S3Source | { type: 'inline'; contentType: string; bytes: Buffer };
@@ -36,7 +36,7 @@ export async function submit(
 ): Promise<Submitted> {
   const { jobs, objects, log } = dependencies;
   const deadlineMs = readDeadline(submission.deadline);
-  checkWebhook(dependencies, submission.webhook?.url);
+  const webhook = webhookTarget(dependencies, submission.webhook);
   if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
   await checkModel(dependencies, submission);
   const { document, inline } = await place(dependencies, id, submission.source);
@@ -47,7 +47,7 @@ export async function submit(
     model: submission.model,
     modelVersion: submission.modelVersion ?? null,
     options: submission.options,
-    webhook: submission.webhook ?? null,
+    webhook,
     priority: submission.priority,
     ttlSeconds: submission.ttlSeconds,
     timeoutSeconds: submission.timeoutSeconds ?? null,
@@ -73,20 +73,6 @@ function readDeadline(deadline: string | null | undefined): number | undefined {
   if (deadlineMs > Date.now()) return deadlineMs;
   const errors = [{ pointer: '/deadline', detail: 'expected a time that is still to come' }];
   throw new Problem('validation-failed', { detail: `/deadline: ${deadline} has passed already.`, errors });
-}
-
-function checkWebhook({ config, guard }: Dependencies, url: string | undefined): void {
-  if (url === undefined) return;
-  const { protocol, hostname } = new URL(url);
-  if (protocol !== 'https:' && !config.webhookAllowHttp) {
-    throw new Problem('address-not-allowed', { detail: 'A webhook needs an https:// address.' });
-  }
-  const address = literalAddress(hostname);
-  if (address !== undefined && !guard.allows(address)) {
-    throw new Problem('address-not-allowed', {
-      detail: `Webhooks go to public addresses only, and ${address} is not; an operator may allow its network.`,
-    });
-  }
 }
 
 function checkSource({ config }: Dependencies, caller: ApiKeyEntry, { bucket, key }: S3Source): void {

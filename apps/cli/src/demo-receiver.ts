@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { eventSchema } from '@glyphmill/contract/event';
+import { jobEventSchema } from '@glyphmill/contract/event';
 import { listen } from '@glyphmill/service/listen';
 import { Webhook } from 'standardwebhooks';
 
@@ -39,7 +39,7 @@ export async function startReceiver(secret: string): Promise<Receiver> {
       'webhook-timestamp': String(request.headers['webhook-timestamp']),
       'webhook-signature': String(request.headers['webhook-signature']),
     });
-    return { webhookId, jobId: eventSchema.parse(event).data.jobId };
+    return { webhookId, jobId: jobEventSchema.parse(event).data.jobId };
   }
 
   const port = await listen(server, { host: '127.0.0.1', port: 0 });

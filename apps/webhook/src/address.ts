@@ -8,7 +8,8 @@ export type ResolveName = (hostname: string, signal: AbortSignal) => Promise<str
 export type VettedAddresses =
   | { kind: 'allowed'; addresses: { address: string; family: 4 | 6 }[] }
   | { kind: 'literal-refused' }
-  | { kind: 'name-refused' };
+  | { kind: 'name-refused' }
+  | { kind: 'name-unknown' };
 
 /** More addresses than this are not looked at, nor connected to. */
 const maxAddresses = 16;
@@ -20,7 +21,7 @@ const queryTries = 2;
  * The addresses that a URL's host stands for, provided the guard allows every one of them. One that it
  * refuses spoils all: a name that answers with a public and a private address is an attempt to get at the
  * latter. The connection must go to the addresses returned, not to the name: a second look-up may answer
- * otherwise (DNS rebinding). Rejects when the name does not resolve.
+ * otherwise (DNS rebinding). Rejects only when `signal` fires.
  */
 export async function vetHost(
   hostname: string,
@@ -32,8 +33,9 @@ export async function vetHost(
       ? { kind: 'allowed', addresses: [withFamily(literal)] }
       : { kind: 'literal-refused' };
   }
-  const found = await resolve(hostname, signal);
-  if (found.length === 0) throw new Error('the name has no address');
+  const found = await resolve(hostname, signal).catch(() => []);
+  signal.throwIfAborted();
+  if (found.length === 0) return { kind: 'name-unknown' };
   if (!found.every((ip) => guard.allows(ip))) return { kind: 'name-refused' };
   return { kind: 'allowed', addresses: found.slice(0, maxAddresses).map(withFamily) };
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type DeliveryReport, startDeliveryConsumer } from '@glyphmill/queue/deliveries';
+import { startDeliveryConsumer } from '@glyphmill/queue/deliveries';
+import type { DeliveryReport } from '@glyphmill/queue/delivery-outcome';
 import { startOutboxRelay } from '@glyphmill/queue/outbox';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { checkReadiness } from '@glyphmill/service/health';
@@ -9,9 +10,10 @@ import { z } from 'zod';
 import { createResolver, type ResolveName } from './address.ts';
 import type { WebhookConfig } from './config.ts';
 import { type DeliverOptions, deliver } from './deliver.ts';
-import { createHostLimit } from './host-limit.ts';
 import { createMetrics } from './metrics.ts';
+import { type Claim, createPlaceLimit } from './place-limit.ts';
 import { createSchedule, type Schedule, standardDelaysMs } from './schedule.ts';
+import { createSecretsOf } from './secrets.ts';
 
 export interface WebhookApp {
   metricsPort: number;
@@ -19,8 +21,8 @@ export interface WebhookApp {
   close(): Promise<void>;
 }
 
-/** One host may take this share of the places; the others are left to all other hosts. */
-const hostShare = 0.25;
+/** How much of the places one of them may take: what is left is for all others. */
+const shares = { endpoint: 0.25, host: 0.5, tenant: 0.5 } as const;
 
 /** Moves events from the outbox and delivers them until closed. Throws when Redis cannot be reached. */
 export async function startWebhookApp({
@@ -36,14 +38,14 @@ export async function startWebhookApp({
 }): Promise<WebhookApp> {
   const address = { url: config.redisUrl, shard: config.redisShard };
   const onError = (err: Error) => log.error({ err }, 'trouble with the queue of deliveries');
-  const options = deliverOptions(config, resolve);
+  const options = deliverOptions(config, { resolve, onError });
   const relay = await startOutboxRelay({ address, attempts: schedule.attempts, onError });
   const backlog = { counts: () => consumer.counts(), oldestInOutboxMs: relay.oldestMs };
   const metrics = createMetrics(backlog, config.redisShard);
   const consumer = await startDeliveryConsumer({
     address,
     concurrency: config.concurrency,
-    deliver: (delivery) => deliver(delivery, options),
+    deliver: (delivery, target) => deliver(delivery, target, options),
     scheduleMs: schedule.delayMs,
     onAttempt: (report) => {
       metrics.attempted(report);
@@ -68,29 +70,47 @@ export async function startWebhookApp({
   };
 }
 
-function deliverOptions(config: WebhookConfig, resolve: ResolveName): DeliverOptions {
-  const perHost = Math.floor(config.concurrency * hostShare);
+function deliverOptions(
+  config: WebhookConfig,
+  { resolve, onError }: { resolve: ResolveName; onError: (error: Error) => void },
+): DeliverOptions {
+  const { signingKey, previousSigningKey } = config;
   return {
-    signingKey: config.signingKey,
+    secretsOf: createSecretsOf({
+      roots: previousSigningKey === undefined ? [signingKey] : [signingKey, previousSigningKey],
+      onError,
+    }),
     allowHttp: config.allowHttp,
     timeoutMs: config.timeoutSeconds * 1000,
     userAgent: `Glyphmill/${version()}`,
     guard: createAddressGuard({ allowedCidrs: config.allowedCidrs }),
     resolve,
-    hostLimit: createHostLimit({ perHost, nowMs: () => performance.now() }),
+    places: createPlaceLimit({ nowMs: () => performance.now() }),
+    claimsOf: ({ tenant, target, host }) => {
+      const claim = (of: keyof typeof shares, name: string): Claim => ({
+        name: `${of} ${name}`,
+        places: Math.floor(config.concurrency * shares[of]),
+      });
+      // The addresses that jobs name themselves are many and lead to few receivers.
+      const endpoint = target.endpoint?.id ?? `${tenant} at ${host}`;
+      return [claim('endpoint', endpoint), claim('host', host), claim('tenant', tenant)];
+    },
   };
 }
 
 /** Of the URL only the host: its path and query may hold secrets. */
-function logAttempt(
-  log: Logger,
-  { delivery, attempt, ended, reason, retryInMs, durationMs }: DeliveryReport,
-) {
-  const { id, tenant, url } = delivery;
-  const host = URL.canParse(url) ? new URL(url).host : '';
-  const fields = { eventId: id, tenant, host, outcome: ended, attempt, reason, retryInMs, durationMs };
-  if (ended === 'given-up') log.warn(fields, 'delivery attempt');
-  else log.info(fields, 'delivery attempt');
+function logAttempt(log: Logger, report: DeliveryReport) {
+  const { delivery, url, attempt, end, durationMs, disabled } = report;
+  const { eventId, tenant, type, target } = delivery;
+  const endpointId = target.kind === 'endpoint' ? target.endpointId : undefined;
+  const host = url !== null && URL.canParse(url) ? new URL(url).host : undefined;
+  const { ended: outcome, ...facts } = end;
+  const level = outcome === 'given-up' ? 'warn' : 'info';
+  log[level](
+    { eventId, event: type, tenant, endpointId, host, outcome, attempt, ...facts, durationMs },
+    'delivery attempt',
+  );
+  if (disabled !== undefined) log.warn({ endpointId, tenant, reason: disabled }, 'webhook endpoint disabled');
 }
 
 function version(): string {

@@ -6,12 +6,17 @@ export const webhookSettings = {
   signingKey: secretSetting(
     'WEBHOOK_SIGNING_KEY',
     z.string().min(32, 'expected at least 32 characters'),
-    'Root of every tenant’s webhook secret; the API needs the same.',
+    'Root of every tenant’s webhook secret, and of the key that seals those of endpoints; the API needs the same.',
+  ),
+  previousSigningKey: secretSetting(
+    'WEBHOOK_PREVIOUS_SIGNING_KEY',
+    z.string().min(32, 'expected at least 32 characters').optional(),
+    'The signing key before, while it is being replaced: signs too, and opens secrets that it sealed.',
   ),
   concurrency: setting(
     'WEBHOOK_CONCURRENCY',
     integer(4, 1000).default(64),
-    'Deliveries on the way at once; one host gets a quarter of them at most.',
+    'Deliveries on the way at once; an endpoint gets a quarter of them at most, a host or a tenant half.',
   ),
   timeoutSeconds: setting(
     'WEBHOOK_TIMEOUT_SECONDS',

@@ -1,73 +1,87 @@
-import type { Delivery } from '@glyphmill/contract/event';
-import type { DeliveryOutcome } from '@glyphmill/queue/deliveries';
+import type { Delivery } from '@glyphmill/contract/delivery';
+import type { DeliveryOutcome } from '@glyphmill/queue/delivery-outcome';
+import type { Target } from '@glyphmill/queue/delivery-target';
 import type { AddressGuard } from '@glyphmill/service/address-guard';
-import { tenantWebhookSecret } from '@glyphmill/service/webhook-secret';
 import { type ResolveName, vetHost } from './address.ts';
-import type { HostLimit } from './host-limit.ts';
+import type { Claim, PlaceLimit } from './place-limit.ts';
 import { post } from './post.ts';
 import { retryAfterMs } from './schedule.ts';
 import { signatureHeaders } from './sign.ts';
 
 export interface DeliverOptions {
-  signingKey: string;
+  /** The secrets that sign what goes to this target; none when those of its endpoint cannot be opened. */
+  secretsOf: (tenant: string, target: Target) => string[];
   allowHttp: boolean;
   timeoutMs: number;
   userAgent: string;
   guard: AddressGuard;
   resolve: ResolveName;
-  hostLimit: HostLimit;
+  places: PlaceLimit;
+  /** What a delivery takes places of. */
+  claimsOf: (delivery: { tenant: string; target: Target; host: string }) => Claim[];
 }
 
 /** One attempt to hand an event to its receiver, over within `timeoutMs`. Never rejects for what a receiver does. */
-export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<DeliveryOutcome> {
-  const url = URL.canParse(delivery.url) ? new URL(delivery.url) : undefined;
-  if (url === undefined) return { kind: 'give-up', reason: 'the address is no URL' };
+export async function deliver(
+  delivery: Delivery,
+  target: Target,
+  options: DeliverOptions,
+): Promise<DeliveryOutcome> {
+  const url = URL.canParse(target.url) ? new URL(target.url) : undefined;
+  if (url === undefined) return { kind: 'give-up', cause: 'address', reason: 'the address is no URL' };
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && options.allowHttp)) {
-    return { kind: 'give-up', reason: `${url.protocol} is not allowed` };
+    return { kind: 'give-up', cause: 'address', reason: `${url.protocol} is not allowed` };
   }
-  const place = options.hostLimit.enter(url.host);
+  const { tenant } = delivery;
+  const secrets = options.secretsOf(tenant, target);
+  if (secrets.length === 0) return { kind: 'retry', cause: 'secret', reason: noSecret };
+  const place = options.places.enter(options.claimsOf({ tenant, target, host: url.host }));
   if ('waitMs' in place) return { kind: 'later', afterMs: place.waitMs };
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), options.timeoutMs);
   try {
-    return await attempt({ delivery, url, options, signal: deadline.signal });
+    return await attempt({ delivery, url, secrets, options, signal: deadline.signal });
   } catch (error) {
-    const reason = deadline.signal.aborted ? `no answer within ${options.timeoutMs} ms` : describe(error);
-    return { kind: 'retry', reason };
+    return deadline.signal.aborted
+      ? { kind: 'retry', cause: 'timeout', reason: `no answer within ${options.timeoutMs} ms` }
+      : { kind: 'retry', cause: 'connection', reason: describe(error) };
   } finally {
     clearTimeout(timer);
     place.release();
   }
 }
 
-async function attempt({
-  delivery,
-  url,
-  options,
-  signal,
-}: {
+const noSecret = 'the endpoint’s secret cannot be used any more; rotate it';
+
+/** The same for a name that is not known and for one that leads inside: a tenant does not learn which names we know. */
+const badName = 'the name does not lead to an address that may be called';
+
+interface Attempt {
   delivery: Delivery;
   url: URL;
+  secrets: readonly string[];
   options: DeliverOptions;
   signal: AbortSignal;
-}): Promise<DeliveryOutcome> {
-  const { guard, resolve, signingKey, userAgent } = options;
+}
+
+async function attempt({ delivery, url, secrets, options, signal }: Attempt): Promise<DeliveryOutcome> {
+  const { guard, resolve, userAgent } = options;
   const vetted = await before(signal, vetHost(url.hostname, { guard, resolve, signal }));
   // An address in the URL stays what it is. A name may resolve otherwise tomorrow, and asking again costs
   // a look-up and never a connection.
-  if (vetted.kind === 'literal-refused') return { kind: 'give-up', reason: 'the address is not allowed' };
-  if (vetted.kind === 'name-refused') {
-    return { kind: 'retry', reason: 'the name resolves to an address that is not allowed' };
+  if (vetted.kind === 'literal-refused') {
+    return { kind: 'give-up', cause: 'address', reason: 'the address is not allowed' };
   }
-  const { id, tenant, body } = delivery;
-  const secret = tenantWebhookSecret(signingKey, tenant);
+  if (vetted.kind === 'name-refused') return { kind: 'retry', cause: 'address', reason: badName };
+  if (vetted.kind === 'name-unknown') return { kind: 'retry', cause: 'name', reason: badName };
+  const { eventId: id, body } = delivery;
   const { status, retryAfter } = await post({
     url,
     addresses: vetted.addresses,
     headers: {
       'content-type': 'application/json',
       'user-agent': userAgent,
-      ...signatureHeaders({ id, body, secret, nowMs: Date.now() }),
+      ...signatureHeaders({ id, body, secrets, nowMs: Date.now() }),
     },
     body,
     signal,
@@ -75,11 +89,11 @@ async function attempt({
   return outcomeOf(status, retryAfter);
 }
 
-function outcomeOf(status: number, retryAfter: string | undefined): DeliveryOutcome {
-  if (status >= 200 && status < 300) return { kind: 'delivered' };
-  const reason = `status ${status}`;
-  if (status === 410) return { kind: 'give-up', reason };
-  return { kind: 'retry', reason, afterMs: retryAfterMs(retryAfter, Date.now()) };
+function outcomeOf(statusCode: number, retryAfter: string | undefined): DeliveryOutcome {
+  if (statusCode >= 200 && statusCode < 300) return { kind: 'delivered', statusCode };
+  const trouble = { cause: 'status' as const, reason: `status ${statusCode}`, statusCode };
+  if (statusCode === 410) return { kind: 'give-up', ...trouble };
+  return { kind: 'retry', ...trouble, afterMs: retryAfterMs(retryAfter, Date.now()) };
 }
 
 /** Rejects when `signal` fires first: a resolver may not heed it. */

@@ -1,4 +1,4 @@
-import type { DeliveryReport } from '@glyphmill/queue/deliveries';
+import type { AttemptEnd, DeliveryReport } from '@glyphmill/queue/delivery-outcome';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What the gauges show, read when they are. */
@@ -26,6 +26,19 @@ export function createMetrics(backlog: Backlog, shard: string): Metrics {
     registers,
   });
   for (const outcome of ['delivered', 'retry', 'given-up']) attempts.inc({ outcome }, 0);
+  const failures = new Counter({
+    name: 'ocr_webhook_failures_total',
+    help: 'Failed delivery attempts by their cause; http-3xx to http-5xx are answers.',
+    labelNames: ['cause'],
+    registers,
+  });
+  const disabled = new Counter({
+    name: 'ocr_webhook_endpoints_disabled_total',
+    help: 'Endpoints disabled because their receiver was gone (410) or had failed for days.',
+    labelNames: ['reason'],
+    registers,
+  });
+  for (const reason of ['gone', 'failing']) disabled.inc({ reason }, 0);
   const durations = new Histogram({
     name: 'ocr_webhook_delivery_duration_seconds',
     help: 'Time of one delivery attempt.',
@@ -59,11 +72,17 @@ export function createMetrics(backlog: Backlog, shard: string): Metrics {
   });
   return {
     registry,
-    attempted({ ended, durationMs }) {
-      attempts.inc({ outcome: ended });
+    attempted({ end, durationMs, disabled: reason }) {
+      attempts.inc({ outcome: end.ended });
       durations.observe(durationMs / 1000);
+      if (end.ended !== 'delivered') failures.inc({ cause: causeOf(end) });
+      if (reason !== undefined) disabled.inc({ reason });
     },
   };
+}
+
+function causeOf({ cause, statusCode = 0 }: Exclude<AttemptEnd, { ended: 'delivered' }>): string {
+  return cause === 'status' ? `http-${Math.floor(statusCode / 100)}xx` : cause;
 }
 
 async function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T | undefined> {

@@ -1,13 +1,16 @@
 import { z } from 'zod';
+import { jobEventTypeSchema } from './event-type.ts';
 import { failureSchema } from './failure.ts';
-import { eventIdSchema, jobIdSchema } from './id.ts';
-import { eventTypeSchema } from './request.ts';
+import { endpointIdSchema, jobIdSchema } from './id.ts';
 
-/** The body of a webhook delivery (Standard Webhooks 1.0, thin payload). */
-export const eventSchema = z
+// The bodies of webhook deliveries (Standard Webhooks 1.0, thin payloads): what is signed and sent.
+
+const timestampSchema = z.iso.datetime().describe('When it happened, the same on every attempt.');
+
+export const jobEventSchema = z
   .object({
-    type: eventTypeSchema,
-    timestamp: z.iso.datetime(),
+    type: jobEventTypeSchema,
+    timestamp: timestampSchema,
     data: z.object({
       jobId: jobIdSchema,
       status: z.enum(['succeeded', 'partial', 'failed', 'canceled', 'expired']),
@@ -17,14 +20,32 @@ export const eventSchema = z
       error: failureSchema.nullable(),
     }),
   })
-  .meta({ id: 'Event' });
-export type Event = z.infer<typeof eventSchema>;
+  .meta({ id: 'JobEvent' });
+export type JobEvent = z.infer<typeof jobEventSchema>;
 
-/** One event bound for one address: what the outbox holds from the job's commit until it is delivered. */
-export const deliverySchema = z.object({
-  id: eventIdSchema.describe('The webhook-id, the same on every attempt.'),
-  tenant: z.string(),
-  url: z.string(),
-  body: z.string().describe('The event as JSON, signed and sent as these bytes.'),
-});
-export type Delivery = z.infer<typeof deliverySchema>;
+/** Why an endpoint gets nothing: its owner wished so, its receiver answered 410, or it failed for days. */
+export const disabledReasonSchema = z.enum(['requested', 'gone', 'failing']);
+export type DisabledReason = z.infer<typeof disabledReasonSchema>;
+const automaticReasonSchema = disabledReasonSchema.exclude(['requested']);
+export type AutomaticReason = z.infer<typeof automaticReasonSchema>;
+
+export const endpointDisabledEventSchema = z
+  .object({
+    type: z.literal('webhook.endpoint-disabled'),
+    timestamp: timestampSchema,
+    data: z.object({
+      endpointId: endpointIdSchema,
+      reason: automaticReasonSchema,
+    }),
+  })
+  .meta({ id: 'EndpointDisabledEvent' });
+export type EndpointDisabledEvent = z.infer<typeof endpointDisabledEventSchema>;
+
+export const pingEventSchema = z
+  .object({
+    type: z.literal('webhook.ping'),
+    timestamp: timestampSchema,
+    data: z.object({ endpointId: endpointIdSchema }),
+  })
+  .meta({ id: 'PingEvent' });
+export type PingEvent = z.infer<typeof pingEventSchema>;

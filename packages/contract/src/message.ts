@@ -10,6 +10,12 @@ const documentSchema = z.object({
   ifMatch: z.string().nullable(),
 });
 
+/** Who is told of the job's end, and of which ends: null means of each. Without it the tenant's endpoints are. */
+const taskWebhookSchema = z.union([
+  z.object({ url: z.string(), events: z.array(z.string()).nullable() }),
+  z.object({ endpointIds: z.array(z.string()), events: z.array(z.string()).nullable() }),
+]);
+
 /** A job as the API hands it to the workers; stored once, in the job's record. */
 export const taskSchema = z.object({
   document: documentSchema,
@@ -22,7 +28,7 @@ export const taskSchema = z.object({
   modelVersion: z.string().nullable().default(null),
   // Not strict: a newer producer may know options that this process does not.
   options: z.object(optionsSchema.shape),
-  webhook: z.object({ url: z.string(), events: z.array(z.string()) }).nullable(),
+  webhook: taskWebhookSchema.nullable(),
   priority: prioritySchema,
   ttlSeconds: z.int().positive(),
   timeoutSeconds: z.int().positive().nullable(),

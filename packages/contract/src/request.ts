@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { webhookSchema } from './webhook.ts';
 
 /** Sizes that a request may have. What an operator may change is in the API's configuration instead. */
 export const requestLimits = {
@@ -6,7 +7,6 @@ export const requestLimits = {
   metadataEntries: 16,
   metadataKeyLength: 64,
   metadataValueLength: 512,
-  urlLength: 2048,
   ttlSecondsMin: 60,
   ttlSecondsMax: 30 * 86_400,
   timeoutSecondsMax: 86_400,
@@ -93,22 +93,6 @@ export const optionsSchema = z
   })
   .meta({ id: 'Options' });
 export type Options = z.infer<typeof optionsSchema>;
-
-export const eventTypeSchema = z.enum([
-  'job.succeeded',
-  'job.partial',
-  'job.failed',
-  'job.canceled',
-  'job.expired',
-]);
-
-const webhookSchema = z
-  .strictObject({
-    url: z.url({ protocol: /^https?$/ }).max(requestLimits.urlLength),
-    events: z.array(eventTypeSchema).min(1).default(eventTypeSchema.options),
-  })
-  .meta({ id: 'Webhook' });
-export type Webhook = z.infer<typeof webhookSchema>;
 
 const metadataSchema = z
   .record(

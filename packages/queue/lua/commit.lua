@@ -2,8 +2,8 @@
 -- Refused when the job is final already or when another attempt has begun since (the fence).
 -- KEYS  1 record  2 result  3 outbox  4 expiry index
 -- ARGV  2 token  3 status  4 now (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
---       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 delivery, or ''
---       14 job id  15 pages, or ''  16 pages failed
+--       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 event, or ''
+--       14 job id  15 pages, or ''  16 pages failed  17 the event's own address, or ''
 -- Returns 'ok', 'missing', 'final' or 'fenced'.
 local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels')
 if not record[1] then
@@ -34,8 +34,9 @@ end
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[2], ARGV[10], 'PXAT', expiresAt)
 end
-if ARGV[13] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'delivery', ARGV[13])
+-- An event without an address of its own is for the tenant's endpoints: where there are none nobody wants it.
+if ARGV[13] ~= '' and (ARGV[17] ~= '' or redis.call('EXISTS', key('tenant-endpoints', tenant)) == 1) then
+  redis.call('XADD', KEYS[3], '*', 'event', ARGV[13])
 end
 addUsage(tenant, -1, -tonumber(record[4] or '0'), -tonumber(record[5] or '0'))
 redis.call('ZREM', key('deadlines'), id)

@@ -1,9 +1,9 @@
-import type { Event } from '@glyphmill/contract/event';
 import type { Failure } from '@glyphmill/contract/failure';
 import { newId } from '@glyphmill/contract/id';
 import type { Timings, Usage, Warning } from '@glyphmill/contract/job';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import type { Redis } from './connection.ts';
+import { jobEvent } from './job-event.ts';
 import { type KeptPage, markOf } from './kept-pages.ts';
 import type { Keys } from './keys.ts';
 import { answerList, loadScript } from './script.ts';
@@ -160,6 +160,17 @@ export async function commit(
   const failure = 'failure' in outcome ? outcome.failure : undefined;
   const inline = done?.result.kind === 'inline' ? done.result.json : '';
   const object = done?.result.kind === 'object' ? done.result : { bucket: '', key: '' };
+  const event = jobEvent(
+    {
+      jobId,
+      tenant,
+      task,
+      status: outcome.status,
+      pages: done?.usage.pages ?? null,
+      failure: failure ?? null,
+    },
+    { eventId: newId('evt'), nowMs },
+  );
   const answer = await commitScript.run(redis, keys, {
     keys: [keys.record(jobId), keys.result(jobId), keys.outbox, keys.expiry],
     args: [
@@ -174,40 +185,15 @@ export async function commit(
       inline,
       object.bucket,
       object.key,
-      deliveryOf({ jobId, tenant, task, outcome, nowMs }),
+      jsonOrEmpty(event),
       jobId,
       done === undefined ? '' : done.usage.pages + done.pagesFailed,
       done?.pagesFailed ?? 0,
+      event?.url ?? '',
     ],
   });
   if (answer === 'ok' || answer === 'missing' || answer === 'final' || answer === 'fenced') return answer;
   throw new Error(`unexpected answer of the commit script: ${String(answer)}`);
-}
-
-/** The delivery to put into the outbox as JSON, or '' when nobody asked for this event. */
-function deliveryOf(job: {
-  jobId: string;
-  tenant: string;
-  task: Task | null;
-  outcome: Outcome;
-  nowMs: number;
-}): string {
-  const { jobId, tenant, task, outcome, nowMs } = job;
-  const type = `job.${outcome.status}` as const;
-  if (task === null || task.webhook === null || !task.webhook.events.includes(type)) return '';
-  const event: Event = {
-    type,
-    timestamp: new Date(nowMs).toISOString(),
-    data: {
-      jobId,
-      status: outcome.status,
-      metadata: task.metadata,
-      pages: 'usage' in outcome ? outcome.usage.pages : null,
-      result: 'result' in outcome ? `/v1/jobs/${jobId}/result` : null,
-      error: 'failure' in outcome ? outcome.failure : null,
-    },
-  };
-  return JSON.stringify({ id: newId('evt'), tenant, url: task.webhook.url, body: JSON.stringify(event) });
 }
 
 function jsonOrEmpty(value: object | undefined): string {

@@ -1,35 +1,18 @@
-import { type Delivery, deliverySchema } from '@glyphmill/contract/event';
+import { type Delivery, deliverySchema } from '@glyphmill/contract/delivery';
+import type { AutomaticReason } from '@glyphmill/contract/event';
 import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
-import { connectConsumer, type OnConnectionError, ready } from './connection.ts';
-import { deliveriesQueue, keysOf, type QueueAddress } from './keys.ts';
-
-/**
- * What one delivery attempt came to. `retry` follows the schedule, and waits `afterMs` where that is
- * longer. `later` is no attempt: the delivery comes back after `afterMs` and none of its attempts is spent.
- */
-export type DeliveryOutcome =
-  | { kind: 'delivered' }
-  | { kind: 'retry'; reason: string; afterMs?: number | undefined }
-  | { kind: 'give-up'; reason: string }
-  | { kind: 'later'; afterMs: number };
-
-/** How an attempt ended, for the log and the metrics. `given-up`: there will be no other. */
-export interface DeliveryReport {
-  delivery: Delivery;
-  /** Counted from 1. */
-  attempt: number;
-  ended: 'delivered' | 'retry' | 'given-up';
-  reason?: string;
-  retryInMs?: number;
-  durationMs: number;
-}
+import { connectConsumer, type OnConnectionError, type Redis, ready } from './connection.ts';
+import { recordAttempt } from './delivery-log.ts';
+import { type AttemptEnd, type DeliveryOutcome, type DeliveryReport, endOf } from './delivery-outcome.ts';
+import { findTarget, type Target } from './delivery-target.ts';
+import { deliveriesQueue, type Keys, keysOf, type QueueAddress } from './keys.ts';
 
 export interface DeliveryConsumerOptions {
   address: QueueAddress;
   /** Deliveries on the way at once. */
   concurrency: number;
   /** Never throws for what a receiver does; an error thrown is reported and counts as `retry`. */
-  deliver: (delivery: Delivery) => Promise<DeliveryOutcome>;
+  deliver: (delivery: Delivery, target: Target) => Promise<DeliveryOutcome>;
   /** Wait before attempt n + 1 after attempt n failed, n from 1. */
   scheduleMs: (attempt: number) => number;
   onAttempt: (report: DeliveryReport) => void;
@@ -65,7 +48,8 @@ export async function startDeliveryConsumer(options: DeliveryConsumerOptions): P
   await ready(redis, startDeadlineMs);
   const queue = new Queue<Delivery>(deliveriesQueue, { connection: redis, prefix: keys.prefix });
   queue.on('error', options.onError);
-  const worker = new Worker<Delivery>(deliveriesQueue, (job, lock) => processJob(job, lock, options), {
+  const run = createDeliveryRun({ redis, keys, ...options });
+  const worker = new Worker<Delivery>(deliveriesQueue, run, {
     connection: redis,
     prefix: keys.prefix,
     concurrency: options.concurrency,
@@ -101,42 +85,88 @@ export async function startDeliveryConsumer(options: DeliveryConsumerOptions): P
   };
 }
 
-async function processJob(
-  job: Job<Delivery>,
-  lock: string | undefined,
-  { deliver, scheduleMs, onAttempt, onError }: DeliveryConsumerOptions,
-): Promise<void> {
-  const parsed = deliverySchema.safeParse(job.data);
-  if (!parsed.success) {
-    // It will not become readable: trying again would only take a day to find that out.
-    onError(new Error(`delivery ${job.id} cannot be read and was dropped`, { cause: parsed.error }));
-    throw new UnrecoverableError('unreadable');
-  }
-  const delivery = parsed.data;
-  const attempt = job.attemptsMade + 1;
-  const begunMs = performance.now();
-  const outcome = await deliver(delivery).catch((error: unknown): DeliveryOutcome => {
-    onError(error instanceof Error ? error : new Error(String(error)));
-    return { kind: 'retry', reason: 'an unexpected error of the sender' };
-  });
-  const report = (rest: Pick<DeliveryReport, 'ended' | 'reason' | 'retryInMs'>) =>
-    onAttempt({ delivery, attempt, durationMs: performance.now() - begunMs, ...rest });
+type RunOptions = DeliveryConsumerOptions & { redis: Redis; keys: Keys };
 
-  switch (outcome.kind) {
-    case 'delivered':
-      return report({ ended: 'delivered' });
-    case 'later':
+/** One attempt at a delivery that BullMQ handed out; throws what tells BullMQ how it ended. */
+function createDeliveryRun({ redis, keys, deliver, scheduleMs, onAttempt, onError }: RunOptions) {
+  return async function run(job: Job<Delivery>, lock: string | undefined): Promise<void> {
+    const delivery = parse(job);
+    const attempt = job.attemptsMade + 1;
+    const startedAtMs = Date.now();
+    const begunMs = performance.now();
+    const sent = await send(delivery).catch((error: unknown) => ({ url: null, outcome: unexpected(error) }));
+    if (sent === 'settled') return;
+    const { url, outcome } = sent;
+    if (outcome.kind === 'later') {
       await job.moveToDelayed(Date.now() + outcome.afterMs, lock);
       throw new DelayedError();
-    case 'retry': {
-      if (attempt >= (job.opts.attempts ?? 1)) break;
-      const inMs = Math.max(outcome.afterMs ?? 0, scheduleMs(attempt));
-      report({ ended: 'retry', reason: outcome.reason, retryInMs: inMs });
-      throw new RetryDelivery(outcome.reason, inMs);
     }
-    case 'give-up':
-      break;
+    const isLast = attempt >= (job.opts.attempts ?? 1);
+    const end = endOf(outcome, isLast ? null : scheduleMs(attempt));
+    const durationMs = performance.now() - begunMs;
+    const disabled = await note(delivery, end, { startedAtMs, durationMs });
+    onAttempt({ delivery, url, attempt, durationMs, end, disabled });
+    if (end.ended === 'delivered') return;
+    if (end.ended === 'retry') throw new RetryDelivery(end.reason, end.retryInMs);
+    throw new UnrecoverableError(end.reason);
+  };
+
+  function parse(job: Job<Delivery>): Delivery {
+    const parsed = deliverySchema.safeParse(job.data);
+    if (parsed.success) return parsed.data;
+    // It will not become readable: trying again would only take a day to find that out.
+    onError(new Error(`delivery ${job.id} cannot be read and was dropped`));
+    throw new UnrecoverableError('unreadable');
   }
-  report({ ended: 'given-up', reason: outcome.reason });
-  throw new UnrecoverableError(outcome.reason);
+
+  async function send(
+    delivery: Delivery,
+  ): Promise<{ url: string | null; outcome: DeliveryOutcome } | 'settled'> {
+    const found = await findTarget(redis, keys, delivery);
+    switch (found.kind) {
+      case 'settled':
+        return 'settled';
+      case 'none':
+        return { url: null, outcome: { kind: 'give-up', cause: 'endpoint', reason: found.reason } };
+      case 'target': {
+        const outcome = await deliver(delivery, found.target).catch(unexpected);
+        return { url: found.target.url, outcome };
+      }
+    }
+  }
+
+  function unexpected(error: unknown): DeliveryOutcome {
+    onError(error instanceof Error ? error : new Error(String(error)));
+    return { kind: 'retry', cause: 'unexpected', reason: 'an unexpected error of the sender' };
+  }
+
+  /** Writes the attempt into the endpoint's log; tells why the endpoint was disabled over it, if it was. */
+  async function note(
+    delivery: Delivery,
+    end: AttemptEnd,
+    { startedAtMs, durationMs }: { startedAtMs: number; durationMs: number },
+  ): Promise<AutomaticReason | undefined> {
+    if (delivery.target.kind !== 'endpoint') return undefined;
+    const nowMs = Date.now();
+    const attempt = {
+      at: new Date(startedAtMs).toISOString(),
+      statusCode: end.statusCode ?? null,
+      error: end.ended === 'delivered' ? null : end.reason,
+      durationMs: Math.round(durationMs),
+    };
+    const nextAttemptAtMs = end.ended === 'retry' ? nowMs + end.retryInMs : null;
+    const { endpointId } = delivery.target;
+    // A delivery is not made again because its log could not be written.
+    return await recordAttempt(redis, keys, {
+      delivery,
+      endpointId,
+      attempt,
+      end,
+      nextAttemptAtMs,
+      nowMs,
+    }).catch((error: unknown) => {
+      onError(error instanceof Error ? error : new Error(String(error)));
+      return undefined;
+    });
+  }
 }

@@ -42,6 +42,13 @@ export function keysOf(shard: string) {
     /** Jobs that ended in this slot of ten seconds. */
     ended: (slot: number) => `${prefix}:ended:${slot}`,
     outbox: `${prefix}:outbox`,
+    endpoint: (endpointId: string) => `${prefix}:endpoint:${endpointId}`,
+    /** Ids by time of creation; gone with the last endpoint. */
+    tenantEndpoints: (tenant: string) => `${prefix}:tenant-endpoints:${tenant}`,
+    /** Ids of the deliveries to an endpoint by their last attempt. */
+    endpointLog: (endpointId: string) => `${prefix}:endpoint-log:${endpointId}`,
+    delivery: (deliveryId: string) => `${prefix}:delivery:${deliveryId}`,
+    deliveryAttempts: (deliveryId: string) => `${prefix}:delivery:${deliveryId}:attempts`,
     models: `${prefix}:models`,
   };
 }

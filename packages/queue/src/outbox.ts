@@ -1,6 +1,8 @@
-import { type Delivery, deliverySchema } from '@glyphmill/contract/event';
+import { type Delivery, type OutboxEvent, outboxEventSchema } from '@glyphmill/contract/delivery';
 import { Queue } from 'bullmq';
 import { connectConsumer, type OnConnectionError, type Redis, ready } from './connection.ts';
+import { readEndpoints } from './endpoint-record.ts';
+import { fanOut } from './fan-out.ts';
 import { deliveriesQueue, keysOf, type QueueAddress } from './keys.ts';
 import { requireKeepingRedis } from './redis-policy.ts';
 
@@ -19,6 +21,8 @@ export interface OutboxRelay {
 const group = 'relay';
 const consumer = 'relay';
 const readCount = 100;
+/** Deliveries queued in one step. */
+const addCount = 500;
 const blockMs = 2000;
 /** An entry read but not confirmed for this long belonged to a relay that died. */
 const claimAfterMs = 15_000;
@@ -26,9 +30,9 @@ const startDeadlineMs = 10_000;
 const retryMs = 1000;
 
 /**
- * Moves events from the outbox, where commits put them, into the queue of deliveries. An entry leaves the
- * outbox only after its delivery is queued, and is queued under its event's id, so that a relay that dies
- * in between neither loses nor doubles it.
+ * Moves events from the outbox into the queue of deliveries, one delivery for each receiver. An entry leaves
+ * the outbox only after its deliveries are queued, each under the ids of its event and its receiver, so that
+ * a relay that dies in between neither loses nor doubles one.
  */
 export async function startOutboxRelay(options: {
   address: QueueAddress;
@@ -106,20 +110,37 @@ export async function startOutboxRelay(options: {
 
   async function moveEntries(entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return;
-    const jobs = entries.flatMap(({ delivery }) =>
-      delivery === undefined ? [] : [{ name: 'delivery', data: delivery, opts: { jobId: delivery.id } }],
-    );
-    await queue.addBulk(jobs);
+    const jobs = (await fanOutAll(entries)).map(({ jobId, delivery }) => ({
+      name: 'delivery',
+      data: delivery,
+      opts: { jobId },
+    }));
+    for (let start = 0; start < jobs.length; start += addCount) {
+      await queue.addBulk(jobs.slice(start, start + addCount));
+    }
     const ids = entries.map(({ id }) => id);
     await redis
       .multi()
       .xack(keys.outbox, group, ...ids)
       .xdel(keys.outbox, ...ids)
       .exec();
-    for (const { id, delivery } of entries) {
-      if (delivery === undefined)
-        onError(new Error(`entry ${id} of the outbox cannot be read and was dropped`));
+    for (const { id, event } of entries) {
+      if (event === undefined) onError(new Error(`entry ${id} of the outbox cannot be read and was dropped`));
     }
+  }
+
+  async function fanOutAll(entries: readonly Entry[]) {
+    const events = entries.flatMap(({ event }) => event ?? []);
+    const tenants = new Set(events.filter(({ url }) => url === null).map(({ tenant }) => tenant));
+    const endpoints = new Map(
+      await Promise.all(
+        [...tenants].map(
+          async (tenant) =>
+            [tenant, await readEndpoints(redis, keys, { tenant, onDamage: onError })] as const,
+        ),
+      ),
+    );
+    return events.flatMap((event) => fanOut(event, endpoints.get(event.tenant) ?? []));
   }
 
   const running = relay();
@@ -142,7 +163,7 @@ export async function startOutboxRelay(options: {
 interface Entry {
   id: string;
   /** Undefined when the entry is damaged. */
-  delivery: Delivery | undefined;
+  event: OutboxEvent | undefined;
 }
 
 async function createGroup(redis: Redis, stream: string): Promise<void> {
@@ -153,18 +174,18 @@ async function createGroup(redis: Redis, stream: string): Promise<void> {
   }
 }
 
-/** Reads `[[id, ['delivery', json]], …]`; an entry deleted meanwhile has no fields and is skipped. */
+/** Reads `[[id, ['event', json]], …]`; an entry deleted meanwhile has no fields and is skipped. */
 function entriesOf(answer: unknown): Entry[] {
   if (!Array.isArray(answer)) return [];
   return answer.flatMap((entry: unknown) => {
     if (!Array.isArray(entry) || !Array.isArray(entry[1])) return [];
-    return [{ id: String(entry[0]), delivery: parseDelivery(String(entry[1][1])) }];
+    return [{ id: String(entry[0]), event: parseEvent(String(entry[1][1])) }];
   });
 }
 
-function parseDelivery(json: string): Delivery | undefined {
+function parseEvent(json: string): OutboxEvent | undefined {
   try {
-    return deliverySchema.parse(JSON.parse(json));
+    return outboxEventSchema.parse(JSON.parse(json));
   } catch {
     return undefined;
   }

@@ -12,6 +12,7 @@ export interface Script {
 }
 
 type ScriptName =
+  | 'attempted'
   | 'begin'
   | 'claim'
   | 'commit'
