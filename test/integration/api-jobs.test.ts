@@ -224,6 +224,7 @@ test('the limits in force and the tenant’s webhook secret can be asked for', a
       object: 'limits',
       ...requestLimits,
       urlLength: 2048,
+      webhookEndpoints: 20,
       listLimitMax: 100,
       uploadBytes: 50_000_000,
       waitingJobs: 100_000,

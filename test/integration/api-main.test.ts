@@ -52,6 +52,7 @@ async function listening(
 test('the process serves, logs neither documents nor keys, shows its metrics and ends at SIGTERM', async () => {
   const { key, entry } = newApiKey({ tenant: 'acme', scopes: ['admin'] });
   await writeFile(stores.env.API_KEYS_FILE, JSON.stringify([entry]));
+  const secrets: string[] = [];
   const { child, output } = start({});
   try {
     const { address, port } = await listening(child, output);
@@ -76,6 +77,18 @@ test('the process serves, logs neither documents nor keys, shows its metrics and
       401,
     );
 
+    const endpoint = await fetch(`${address}/v1/webhook-endpoints`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ url: 'https://example.com/CANARY-endpoint', description: 'CANARY-text' }),
+    });
+    const { id, secret }: { id: string; secret: string } = JSON.parse(await endpoint.text());
+    const rotated = await fetch(`${address}/v1/webhook-endpoints/${id}/rotate-secret`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+    });
+    secrets.push(secret, JSON.parse(await rotated.text()).secret);
+
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     assert.match(metrics, /^ocr_queue_jobs\{state="waiting"\} 1$/m);
     assert.match(
@@ -96,6 +109,7 @@ test('the process serves, logs neither documents nor keys, shows its metrics and
     Buffer.from('CANARY-document').toString('base64'),
     key,
     stores.env.WEBHOOK_SIGNING_KEY,
+    ...secrets,
   ]) {
     assert.ok(!output.text.includes(secret), output.text);
   }

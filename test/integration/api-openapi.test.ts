@@ -51,6 +51,7 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
   );
   assert.deepEqual(routes.sort(), [
     'DELETE /v1/jobs/{id} jobs:write',
+    'DELETE /v1/webhook-endpoints/{id} webhooks:admin',
     'GET /livez public',
     'GET /readyz public',
     'GET /v1/dead-letters admin',
@@ -62,12 +63,20 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'GET /v1/jobs/{id}/result jobs:read',
     'GET /v1/limits jobs:read',
     'GET /v1/models jobs:read',
+    'GET /v1/webhook-endpoints webhooks:admin',
+    'GET /v1/webhook-endpoints/{id} webhooks:admin',
+    'GET /v1/webhook-endpoints/{id}/deliveries webhooks:admin',
     'GET /v1/webhook-secret webhooks:admin',
+    'PATCH /v1/webhook-endpoints/{id} webhooks:admin',
     'POST /v1/dead-letters/redrive admin',
     'POST /v1/jobs jobs:write',
     'POST /v1/jobs/{id}/cancel jobs:write',
     'POST /v1/jobs/{id}/retry jobs:write',
     'POST /v1/recognize jobs:write',
+    'POST /v1/webhook-deliveries/{id}/redeliver webhooks:admin',
+    'POST /v1/webhook-endpoints webhooks:admin',
+    'POST /v1/webhook-endpoints/{id}/rotate-secret webhooks:admin',
+    'POST /v1/webhook-endpoints/{id}/test webhooks:admin',
   ]);
   assert.deepEqual(document.components.securitySchemes.apiKey?.scheme, 'bearer');
   const bodies = Object.entries(document.webhooks).map(

@@ -12,6 +12,7 @@ import type { Intercept } from '@glyphmill/embedded/s3-faults';
 import { startS3 } from '@glyphmill/embedded/s3-server';
 import type { Read } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
+import { openEndpointStore } from '@glyphmill/queue/endpoint-store';
 import type { Handler } from '@glyphmill/queue/job-run';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
@@ -77,6 +78,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     onError: () => {},
     onWarning: () => {},
   });
+  const endpoints = await openEndpointStore(address, () => {});
   const credentials = {
     accessKeyId: config.s3AccessKeyId ?? '',
     secretAccessKey: config.s3SecretAccessKey ?? '',
@@ -90,6 +92,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
   const app = await buildApp({
     config,
     jobs,
+    endpoints,
     objects,
     keys: () => entries,
     guard: createAddressGuard({ allowedCidrs: config.webhookAllowedCidrs }),
@@ -121,6 +124,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     stranger: createCaller({ baseUrl, check, key: undefined }),
     async close() {
       await app.close();
+      endpoints.close();
       await jobs.close();
       objects.close();
       s3.destroy();

@@ -3,15 +3,22 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { type Stores, startStores } from './api-setup.ts';
 import { startTestRedis, until } from './queue-setup.ts';
 import { ended, metric, openInstallation, signingKey, startReceiver, verified } from './webhook-setup.ts';
+import { change, openSystem, register } from './webhook-system.ts';
 
 const main = fileURLToPath(import.meta.resolve('glyphmill-webhook/main'));
 let server: Awaited<ReturnType<typeof startTestRedis>>;
+let stores: Stores;
 before(async () => {
   server = await startTestRedis();
+  stores = await startStores();
 });
-after(() => server.stop());
+after(async () => {
+  await server.stop();
+  await stores.stop();
+});
 
 /** The process as it is deployed; `exit` resolves to its code. */
 function startProcess(env: Record<string, string>) {
@@ -73,6 +80,53 @@ test('the process gets ready, delivers, logs no secret and no body, and exits 0 
     await exit;
     await receiver.close();
     await installation.close();
+  }
+});
+
+test('whatever becomes of an endpoint’s deliveries, the process logs none of its secrets, nor its address', async () => {
+  const system = await openSystem(stores);
+  const caller = system.api.caller();
+  const receiver = await system.receive((response, turn) => {
+    response.writeHead([204, 500, 410][turn - 1] ?? 204).end();
+  });
+  const url = `${receiver.url}/canary?token=canary`;
+  const { id, secret } = await register(caller, { url, description: 'canary' });
+  const rotated = await caller.call('POST', `/v1/webhook-endpoints/${id}/rotate-secret`);
+  const sealed = (await system.redis.hget(system.keys.endpoint(id), 'secret')) ?? '';
+  const { child, exit, output } = startProcess({
+    REDIS_URL: stores.env.REDIS_URL,
+    REDIS_SHARD: system.address.shard,
+    WEBHOOK_SIGNING_KEY: signingKey,
+    WEBHOOK_ALLOW_HTTP: 'true',
+    WEBHOOK_ALLOWED_CIDRS: '127.0.0.0/8',
+    LOG_LEVEL: 'debug',
+  });
+  const told = (text: string) => until(text, () => output().includes(text));
+  try {
+    await system.endJob(null);
+    await told('"outcome":"delivered"');
+    await system.endJob(null);
+    await told('"statusCode":500');
+    await system.endJob(null);
+    await told('webhook endpoint disabled');
+    await change(caller, id, { enabled: true });
+    await system.redis.hset(system.keys.endpoint(id), 'secret', `${sealed.slice(0, -4)}AAAA`);
+    await system.endJob(null);
+    await told('"cause":"unexpected"');
+    await system.redis.hset(system.keys.endpoint(id), 'createdAt', 'canary');
+    await system.endJob(null);
+    await told('cannot be read');
+  } finally {
+    child.kill('SIGKILL');
+    await exit;
+    await system.close();
+  }
+  assert.match(output(), new RegExp(`"endpointId":"${id}"`), 'it says which endpoint');
+  for (const hidden of ['canary', 'whsec_', '9912', signingKey, sealed]) {
+    assert.ok(!output().includes(hidden), `${hidden} in ${output()}`);
+  }
+  for (const shown of [secret, JSON.parse(rotated.text).secret]) {
+    assert.ok(!output().includes(shown.slice('whsec_'.length)), output());
   }
 });
 

@@ -23,6 +23,8 @@ import { Problem } from './problem.ts';
 import { addRecognizeRoute } from './recognize.ts';
 import { addResultRoutes } from './results.ts';
 import { validatorCompiler } from './validation.ts';
+import { addWebhookDeliveryRoutes } from './webhook-deliveries.ts';
+import { addWebhookEndpointRoutes } from './webhook-endpoints.ts';
 import { addWebhookSecretRoutes } from './webhook-secret.ts';
 
 /** An inline document in base64, and room for the rest of the request. */
@@ -87,6 +89,8 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   addModelRoutes(app, dependencies);
   addLimitRoutes(app, dependencies);
   addDeadLetterRoutes(app, dependencies);
+  addWebhookEndpointRoutes(app, dependencies);
+  addWebhookDeliveryRoutes(app, dependencies);
   addWebhookSecretRoutes(app, dependencies);
   addHealthRoutes(app, dependencies);
   await app.ready();

@@ -1,3 +1,4 @@
+import type { EndpointStore } from '@glyphmill/queue/endpoint-store';
 import type { JobStore } from '@glyphmill/queue/job-store';
 import type { AddressGuard } from '@glyphmill/service/address-guard';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
@@ -18,6 +19,7 @@ import type { ApiMetrics } from './metrics.ts';
 export interface Dependencies {
   config: ApiConfig;
   jobs: JobStore;
+  endpoints: EndpointStore;
   objects: ObjectStore;
   /** The keys valid now, by id. */
   keys: () => ReadonlyMap<string, ApiKeyEntry>;

@@ -1,3 +1,4 @@
+import { openEndpointStore } from '@glyphmill/queue/endpoint-store';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { storeAddress } from '@glyphmill/service/common-settings';
@@ -19,17 +20,27 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
   const keyFile = openApiKeyFile(config.keysFile, { log });
   const objects = openObjectStore(storeAddress(config));
   await objects.ensureBucket(config.s3SystemBucket);
-  const jobs = await openJobStore(
-    { url: config.redisUrl, shard: config.redisShard },
-    {
-      limits: limitsOf(config),
-      onError: (error) => log.warn({ err: error }, 'trouble with the connection to Redis'),
-      onWarning: (warning) => log.warn(warning),
-    },
-  );
+  const queue = { url: config.redisUrl, shard: config.redisShard };
+  const onError = (error: Error) => log.warn({ err: error }, 'trouble with the connection to Redis');
+  const jobs = await openJobStore(queue, {
+    limits: limitsOf(config),
+    onError,
+    onWarning: (warning) => log.warn(warning),
+  });
+  const endpoints = await openEndpointStore(queue, onError);
   const metrics = createMetrics(jobs);
   const readiness = createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket });
-  const app = await buildApp({ config, jobs, objects, keys: keyFile.keys, guard, metrics, log, readiness });
+  const app = await buildApp({
+    config,
+    jobs,
+    endpoints,
+    objects,
+    keys: keyFile.keys,
+    guard,
+    metrics,
+    log,
+    readiness,
+  });
   const metricsServer = await startMetricsServer({
     host: config.metricsHost,
     port: config.metricsPort,
@@ -44,6 +55,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
       await app.close();
       await metricsServer.close();
       keyFile.close();
+      endpoints.close();
       await jobs.close();
       objects.close();
     },

@@ -36,7 +36,7 @@ export async function submit(
 ): Promise<Submitted> {
   const { jobs, objects, log } = dependencies;
   const deadlineMs = readDeadline(submission.deadline);
-  const webhook = webhookTarget(dependencies, submission.webhook);
+  const webhook = await webhookTarget(dependencies, caller.tenant, submission.webhook);
   if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
   await checkModel(dependencies, submission);
   const { document, inline } = await place(dependencies, id, submission.source);

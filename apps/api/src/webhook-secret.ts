@@ -20,7 +20,7 @@ export function addWebhookSecretRoutes(app: App, { config }: Dependencies): void
       config: { scope: 'webhooks:admin' },
       schema: {
         operationId: 'getWebhookSecret',
-        summary: 'The secret that signs your webhooks',
+        summary: 'The secret that signs webhooks to addresses that your jobs name themselves',
         tags: ['webhooks'],
         response: { 200: webhookSecretSchema, ...problemResponses(...readProblems) },
       },
