@@ -1,6 +1,5 @@
 // Documents of several pages, some of which cannot be read.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +17,7 @@ import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { type Models, openModels } from '@glyphmill/inference/models';
 import { writeTinyModel } from './inference-onnx.ts';
 import { newRepository } from './inference-samples.ts';
+import { stopDecoder } from './processes.ts';
 import { corruptPage, documentOf, greyPage, hugePage } from './tiff-pages.ts';
 
 const repository = fileURLToPath(new URL('../../.glyphmill/models', import.meta.url));
@@ -119,23 +119,11 @@ test('a page whose decoding takes too long is cut off, and the pages after it ar
     engine: { decodeDeadlineMs: 6000 },
     // Told just before the first page is decoded.
     onProgress: ({ page, pagesDone }) => {
-      if (page === undefined && pagesDone === 0) process.kill(decoderPid(), 'SIGSTOP');
+      if (page === undefined && pagesDone === 0) stopDecoder();
     },
   });
   assert.deepEqual(outcomes(result), ['1 failed decode-timeout', '2 succeeded', '3 succeeded']);
 });
-
-/** The one decoding child of this process. */
-function decoderPid(): number {
-  const children = readdirSync(`/proc/${process.pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${process.pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
-  );
-  const decoders = children.filter((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('decode-process.ts'),
-  );
-  assert.equal(decoders.length, 1);
-  return Number(decoders[0]);
-}
 
 /** Reads a document while the child that is asked for a page that `isDeadly` dies at that moment. */
 async function readWithDeaths(bytes: Uint8Array, isDeadly: (page: number, death: number) => boolean) {

@@ -123,6 +123,38 @@ test('a job whose worker died while it was being canceled is ended by the next w
     await worker.close();
   }));
 
+test('a job suspected of a crash is canceled also while it waits for its turn', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const suspects = [newJob(), newJob(), newJob()];
+    for (const job of suspects) {
+      await store.submit(job);
+      await begin(redis, keys, job.id);
+    }
+    const begun: string[] = [];
+    let finish = () => {};
+    const worker = await startWorker(queue, async ({ jobId }) => {
+      begun.push(jobId);
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return succeeded;
+    });
+    await until('one begins', () => begun.length === 1);
+    const [canceled, next] = suspects.filter(({ id }) => id !== begun[0]);
+    assert.ok(canceled && next);
+    const isRunning = async () => (await statusOf(queue, canceled.id)) === 'running';
+    await until('the other is in hand', isRunning);
+    assert.equal(await store.cancel('acme', canceled.id), 'canceling');
+    await until('its end', async () => (await statusOf(queue, canceled.id)) === 'canceled');
+    assert.equal(begun.length, 1);
+    finish();
+    await until('the next turn', () => begun[1] === next.id);
+    finish();
+    await until('its end', async () => (await statusOf(queue, next.id)) === 'succeeded');
+    await worker.close();
+  }));
+
 test('a deadline ends a job that waits, one that is picked up too late, and one that runs', () =>
   withQueue(async (queue) => {
     const { redis, keys, store } = queue;

@@ -20,6 +20,7 @@ import {
 import type { Redis } from './connection.ts';
 import { firstRetryMs } from './documents-queue.ts';
 import type { Keys } from './keys.ts';
+import { createTurns } from './turns.ts';
 
 /** What one attempt at a job comes to. Throws a JobFailure, or anything else for an unexpected error. */
 export type Handler = (
@@ -95,7 +96,7 @@ const givenUp: Failure = {
 
 export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
   const worker = newId('wrk');
-  let lastSuspect: Promise<unknown> = Promise.resolve();
+  const takeTurn = createTurns();
   /** Of the attempts in hand: how to end them early. */
   const leaving = new Map<string, (outcome: Outcome) => void>();
   return {
@@ -112,9 +113,10 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
         onAttempt({ attempt, durationMs: performance.now() - begunMs, ...end });
       const early = endEarly(attempt);
       try {
-        const work = () =>
-          handle(attempt, { signal: AbortSignal.any([signal, early.signal]), leave: early.leave });
-        report(await finish(attempt, await (attempt.crashes > 0 ? alone(work) : work())));
+        const either = AbortSignal.any([signal, early.signal]);
+        const work = () => handle(attempt, { signal: either, leave: early.leave });
+        // Jobs that may have killed a worker take turns, so that the next death tells which of them it was.
+        report(await finish(attempt, await (attempt.crashes > 0 ? takeTurn(work, either) : work())));
       } catch (error) {
         const outcome = early.outcome();
         if (outcome !== undefined) return report(await finish(attempt, outcome));
@@ -167,13 +169,6 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
     const outcome = { status: 'failed', failure: invalidJob } as const;
     await commit(redis, keys, { attempt: claimed.attempt, outcome });
     throw new UnrecoverableError(invalidJob.code);
-  }
-
-  /** Jobs that may have killed a worker take turns, so that the next death tells which of them it was. */
-  async function alone<T>(work: () => Promise<T>): Promise<T> {
-    const turn = lastSuspect.then(work, work);
-    lastSuspect = turn.catch(() => {});
-    return turn;
   }
 
   async function handle(
