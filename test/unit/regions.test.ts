@@ -157,6 +157,15 @@ test('the detector’s input holds blue, green and red planes in ImageNet units'
   for (const [i, value] of expected.entries()) assert.ok(Math.abs((tensor[i] ?? 0) - value) < 1e-5);
 });
 
+test('a page on a larger sheet lies at its top left, and its last column and row go on to the edges', () => {
+  const page = { width: 2, height: 1, data: Uint8Array.of(255, 0, 0, 0, 0, 255) };
+  const [near = 0, far = 0] = packPage(page).subarray(0, 2);
+  const plane = packPage(page, { width: 4, height: 3 }).subarray(0, 12);
+  const row = [near, far, far, far];
+  assert.deepEqual([...plane], [...row, ...row, ...row]);
+  assert.throws(() => packPage(page, { width: 1, height: 1 }), RangeError);
+});
+
 test('parts of a line that overlap once grown are one region, cells and lines apart stay apart', () => {
   const whole = findRegions(
     bars([

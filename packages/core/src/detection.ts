@@ -26,18 +26,34 @@ export function detectionSize(
   return { width: fit(width), height: fit(height) };
 }
 
-/** The detector's input [3, height, width] in planes B, G, R, normalised; the image must have its detection size. */
-export function packPage(image: RgbImage): Float32Array {
+/**
+ * The detector's input [3, height, width] in planes B, G, R, normalised; the image must have its detection size. On a
+ * larger sheet the page lies at the top left, and its last column and row are repeated to the sheet's edges: a page
+ * that ended in another colour would show an edge which the detector looks at.
+ */
+export function packPage(
+  image: RgbImage,
+  sheet: { readonly width: number; readonly height: number } = image,
+): Float32Array {
   assertRgbImage(image);
-  const { data } = image;
-  const area = image.width * image.height;
+  const { data, width, height } = image;
+  if (sheet.width < width || sheet.height < height)
+    throw new RangeError(
+      `expected a sheet of at least ${width}×${height}, got ${sheet.width}×${sheet.height}`,
+    );
+  const area = sheet.width * sheet.height;
   const tensor = new Float32Array(3 * area);
   for (let plane = 0; plane < 3; plane++) {
     const table = normalizationTable(mean[plane] ?? 0, deviation[plane] ?? 1);
     const start = plane * area;
-    for (let i = 0, source = 2 - plane; i < area; i++, source += 3) {
-      tensor[start + i] = table[data[source] ?? 0] ?? 0;
+    for (let y = 0, source = 2 - plane; y < height; y++) {
+      const row = start + y * sheet.width;
+      for (let x = 0; x < width; x++, source += 3) tensor[row + x] = table[data[source] ?? 0] ?? 0;
+      tensor.fill(tensor[row + width - 1] ?? 0, row + width, row + sheet.width);
     }
+    const last = start + (height - 1) * sheet.width;
+    for (let y = height; y < sheet.height; y++)
+      tensor.copyWithin(start + y * sheet.width, last, last + sheet.width);
   }
   return tensor;
 }

@@ -54,7 +54,7 @@ async function open(message: OpenMessage): Promise<ToParent> {
     const { session, provider, providerReason } = await openSession(message, config);
     checkSignature(session, config, message.configPath);
     const { settings } = config;
-    if (settings.role === 'detect') runner = await openDetector(session, config, settings);
+    if (settings.role === 'detect') runner = await openDetector({ session, config, settings, provider });
     else {
       const labelPath = message.labelPath ?? '';
       const labelText = await readText(labelPath, 'output.label_filename');

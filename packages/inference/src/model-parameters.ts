@@ -31,7 +31,7 @@
  *
  * For role detect (pixels are normalised as the PP-OCR detectors were trained: BGR, ImageNet mean and deviation)
  *   max_side               the longer side of a page at most, in pixels, after the caller scaled it down;
- *                          default 960
+ *                          default 960, or less where the input fixes its sides
  *   threshold              probability at which a pixel belongs to text; default 0.3
  *   box_threshold          mean probability at which a region is kept; default 0.6
  *   unclip_ratio           how far a region grows (area × ratio ÷ perimeter); default 1.5
@@ -119,7 +119,7 @@ export function readParameters(
     if (!known.includes(key))
       throw mistake(file, key, `there is no such parameter for role ${role}`, `Known: ${known.join(', ')}`);
   return {
-    settings: role === 'detect' ? detectSettings(read) : recognizeSettings(read, itemDims),
+    settings: role === 'detect' ? detectSettings(read, itemDims) : recognizeSettings(read, itemDims),
     maxBatchPixels: read.number('max_batch_pixels', { fallback: 4_194_304, min: 1, integer: true }),
     session: {
       intraThreads: read.number('intra_op_thread_count', { fallback: 1, min: 1, max: 256, integer: true }),
@@ -130,10 +130,12 @@ export function readParameters(
   };
 }
 
-function detectSettings(read: ParameterReader): DetectSettings {
+function detectSettings(read: ParameterReader, itemDims: readonly number[]): DetectSettings {
+  // A page is laid on a sheet of a fixed size, turned as it is.
+  const most = Math.min(8192, ...itemDims.slice(1).filter((side) => side > 0));
   return {
     role: 'detect',
-    maxSide: read.number('max_side', { fallback: 960, min: 32, max: 8192, integer: true }),
+    maxSide: read.number('max_side', { fallback: Math.min(960, most), min: 32, max: most, integer: true }),
     threshold: read.number('threshold', { fallback: 0.3, min: 0, max: 1 }),
     boxThreshold: read.number('box_threshold', { fallback: 0.6, min: 0, max: 1 }),
     unclipRatio: read.number('unclip_ratio', { fallback: 1.5, min: 0, max: 10 }),
