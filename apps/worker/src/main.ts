@@ -57,6 +57,7 @@ async function start(config: WorkerConfig): Promise<void> {
       watch.progressed();
       metrics.onBatch(event);
     },
+    onItem: (event) => metrics.onItem(event),
     onProblem: (problem) => metrics.onModelProblem(problem),
     log,
   });

@@ -1,4 +1,4 @@
-import type { BatchEvent, ModelProblem } from '@glyphmill/inference/models';
+import type { BatchEvent, ItemEvent, ModelProblem } from '@glyphmill/inference/models';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StageTimes } from './pipeline.ts';
@@ -6,6 +6,7 @@ import type { StageTimes } from './pipeline.ts';
 export interface WorkerMetrics {
   registry: Registry;
   onBatch(event: BatchEvent): void;
+  onItem(event: ItemEvent): void;
   onModelProblem(problem: ModelProblem): void;
   onAttempt(report: AttemptReport): void;
   onStages(stages: StageTimes): void;
@@ -37,8 +38,8 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
 
   const stage = histogram(
     'ocr_stage_duration_seconds',
-    'Time per stage; infer and its parts per micro-batch, the others per document.',
-    ['stage'],
+    'Time per stage; pack, infer and post per micro-batch and of a model, the others per document.',
+    ['stage', 'model'],
   );
   const job = histogram('ocr_attempt_duration_seconds', 'Time from the claim of a job to its commit.', [
     'outcome',
@@ -61,8 +62,14 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
   });
   const items = new Counter({
     name: 'ocr_items_total',
-    help: 'Items of micro-batches, by how the micro-batch ended.',
+    help: 'Lines and pages, by how they ended: done, canceled, or the code of the error.',
     labelNames: ['model', 'outcome'],
+    registers,
+  });
+  const failedBatches = new Counter({
+    name: 'ocr_failed_batches_total',
+    help: 'Micro-batches without an output, by cause: model-error or instance-lost. Their items are run again.',
+    labelNames: ['model', 'cause'],
     registers,
   });
   const attempts = new Counter({
@@ -86,12 +93,14 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
       batchSize.observe({ model }, size);
       batchFill.observe({ model }, fill);
       batches.inc({ model, trigger });
-      items.inc({ model, outcome }, size);
       for (const seconds of event.queueDelaySeconds) queueDelay.observe({ model }, seconds);
-      if (outcome !== 'done') return;
-      stage.observe({ stage: 'pack' }, event.packSeconds);
-      stage.observe({ stage: 'infer' }, event.inferSeconds);
-      stage.observe({ stage: 'post' }, event.postSeconds);
+      if (outcome !== 'done') return failedBatches.inc({ model, cause: outcome });
+      stage.observe({ stage: 'pack', model }, event.packSeconds);
+      stage.observe({ stage: 'infer', model }, event.inferSeconds);
+      stage.observe({ stage: 'post', model }, event.postSeconds);
+    },
+    onItem({ model, outcome }) {
+      items.inc({ model, outcome });
     },
     onModelProblem({ model, version }) {
       if (version !== null) loadFailures.inc({ model, version });

@@ -1,6 +1,14 @@
 import type { ServedModel } from '@glyphmill/contract/result';
 import type { Batch, Trigger } from '@glyphmill/core/batcher';
 import type { DoneMessage } from './instance-messages.ts';
+import type { ModelErrorCode } from './model-error.ts';
+
+/** How an item ended, for metrics; a reading, the caller's abort, or what it failed with. */
+export interface ItemEvent {
+  model: string;
+  version: string;
+  outcome: 'done' | 'canceled' | ModelErrorCode;
+}
 
 /** One micro-batch that was run, for metrics. */
 export interface BatchEvent {

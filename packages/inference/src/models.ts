@@ -5,7 +5,7 @@ import type { LineCrop, RectifyOptions } from '@glyphmill/core/rectify';
 import type { Region } from '@glyphmill/core/regions';
 import type { Reading } from '@glyphmill/core/spacing';
 import { ladderWidth } from '@glyphmill/core/widths';
-import type { BatchEvent } from './batch-event.ts';
+import type { BatchEvent, ItemEvent } from './batch-event.ts';
 import { CpuGate } from './cpu-gate.ts';
 import { assertLineFits, assertPageFits, lineSize } from './image-fit.ts';
 import type { InstanceState } from './instance.ts';
@@ -21,7 +21,7 @@ import { cpuBudget } from './threads.ts';
 import { defaultVersionLimits, type VersionLimits } from './version-limits.ts';
 import { type ModelProblem, VersionSet } from './version-set.ts';
 
-export type { BatchEvent, ModelProblem, Served };
+export type { BatchEvent, ItemEvent, ModelProblem, Served };
 
 export interface OpenModelsOptions {
   /** Directory of a Triton model repository. */
@@ -36,6 +36,7 @@ export interface OpenModelsOptions {
   threads?: number;
   limits?: Partial<Limits>;
   onBatch?: (event: BatchEvent) => void;
+  onItem?: (event: ItemEvent) => void;
   /** Told once of each version that does not load, and of each mistake that keeps versions from being followed. */
   onProblem?: (problem: ModelProblem) => void;
   versions?: Partial<VersionLimits>;
@@ -102,7 +103,14 @@ export async function openModels(options: OpenModelsOptions): Promise<Models> {
 }
 
 function openVersions<Output>(
-  { repository, onBatch = () => {}, onProblem = () => {}, log, ...options }: OpenModelsOptions,
+  {
+    repository,
+    onBatch = () => {},
+    onItem = () => {},
+    onProblem = () => {},
+    log,
+    ...options
+  }: OpenModelsOptions,
   {
     config,
     gate,
@@ -128,7 +136,7 @@ function openVersions<Output>(
       // Later versions are read by the config that the first were, whatever the file has come to say.
       configText ??= plan.open.configText;
       const pinned = { ...plan, open: { ...plan.open, configText } };
-      return openServed({ version, plan: pinned, gate, limits, log, onBatch, parseOutput, signal });
+      return openServed({ version, plan: pinned, gate, limits, log, onBatch, onItem, parseOutput, signal });
     },
   });
 }

@@ -1,6 +1,6 @@
 import type { ServedModel } from '@glyphmill/contract/result';
 import { type Batch, Batcher, type BatcherOptions, type Effect, type Item } from '@glyphmill/core/batcher';
-import { type BatchEvent, toBatchEvent } from './batch-event.ts';
+import { type BatchEvent, type ItemEvent, toBatchEvent } from './batch-event.ts';
 import type { CpuGate } from './cpu-gate.ts';
 import type { Instance } from './instance.ts';
 import { InstanceLost } from './instance-child.ts';
@@ -33,6 +33,7 @@ export interface SchedulerOptions<Output> {
   /** Throws where an instance's output has not the form it should have. */
   parseOutput: (output: unknown) => Output;
   onBatch: (event: BatchEvent) => void;
+  onItem: (event: ItemEvent) => void;
 }
 
 interface Job<Output> {
@@ -84,7 +85,43 @@ export class Scheduler<Output> {
   async run(
     image: ImageBytes,
     bucket: { key: string; width: number },
-    { signal, priority, timeoutUs }: RunOptions = {},
+    options: RunOptions = {},
+  ): Promise<{ output: Output; served: Served }> {
+    const { onItem, model } = this.#options;
+    let outcome: ItemEvent['outcome'] = 'done';
+    try {
+      return await this.#run(image, bucket, options);
+    } catch (error) {
+      outcome = error instanceof ModelError ? error.code : 'canceled';
+      throw error;
+    } finally {
+      onItem({ model: model.name, version: model.version, outcome });
+    }
+  }
+
+  /** Refuses new items, finishes those it has within `deadlineMs`, fails the others, and ends the instances. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closing = true;
+    this.#act(this.#batcher.drain(nowUs()));
+    if (this.#jobs.size > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        timer = setTimeout(resolve, deadlineMs);
+      });
+      clearTimeout(timer);
+    }
+    this.#failAll(
+      () => new ModelError('closed', `${this.#options.model.name}: closed before the item was run`),
+    );
+    await Promise.all(this.#options.instances.map((instance) => instance.close()));
+    clearTimeout(this.#timer);
+  }
+
+  async #run(
+    image: ImageBytes,
+    bucket: { key: string; width: number },
+    { signal, priority, timeoutUs }: RunOptions,
   ): Promise<{ output: Output; served: Served }> {
     signal?.throwIfAborted();
     this.#admit();
@@ -107,25 +144,6 @@ export class Scheduler<Output> {
       this.#jobs.delete(id);
       if (this.#jobs.size === 0) this.#onEmpty?.();
     }
-  }
-
-  /** Refuses new items, finishes those it has within `deadlineMs`, fails the others, and ends the instances. */
-  async close(deadlineMs: number): Promise<void> {
-    this.#closing = true;
-    this.#act(this.#batcher.drain(nowUs()));
-    if (this.#jobs.size > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.#onEmpty = resolve;
-        timer = setTimeout(resolve, deadlineMs);
-      });
-      clearTimeout(timer);
-    }
-    this.#failAll(
-      () => new ModelError('closed', `${this.#options.model.name}: closed before the item was run`),
-    );
-    await Promise.all(this.#options.instances.map((instance) => instance.close()));
-    clearTimeout(this.#timer);
   }
 
   #admit(): void {

@@ -1,5 +1,5 @@
 import type { ServedModel } from '@glyphmill/contract/result';
-import type { BatchEvent } from './batch-event.ts';
+import type { BatchEvent, ItemEvent } from './batch-event.ts';
 import type { CpuGate } from './cpu-gate.ts';
 import { Instance } from './instance.ts';
 import type { ReadyMessage } from './instance-messages.ts';
@@ -16,6 +16,7 @@ export interface OpenServedOptions<Output> {
   limits: Limits;
   log: Logger;
   onBatch: (event: BatchEvent) => void;
+  onItem: (event: ItemEvent) => void;
   parseOutput: (output: unknown) => Output;
   /** Aborting ends the instances that are coming up. */
   signal: AbortSignal;
@@ -31,7 +32,7 @@ export interface ServedVersion<Output> {
 
 /** Opens every instance of a model version, or none: the first failure ends those that are up and is thrown. */
 export async function openServed<Output>(options: OpenServedOptions<Output>): Promise<ServedVersion<Output>> {
-  const { version, plan, gate, limits, log, onBatch, parseOutput, signal } = options;
+  const { version, plan, gate, limits, log, onBatch, onItem, parseOutput, signal } = options;
   const { config } = version;
   const instances: Instance[] = [];
   const start = (provider: 'auto' | 'cpu' | 'cuda', gpu: number): Promise<ReadyMessage> => {
@@ -80,6 +81,7 @@ export async function openServed<Output>(options: OpenServedOptions<Output>): Pr
       limits,
       parseOutput,
       onBatch,
+      onItem,
     });
     return { version, model, labels: ready.labels, scheduler };
   } catch (error) {
