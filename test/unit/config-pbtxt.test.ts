@@ -315,6 +315,20 @@ describe('a config.pbtxt', () => {
     ],
     ['a field given twice', `${minimal}name: "other"`, 'name', /text format/],
   ];
+  it('is refused TensorRT and options of CUDA for the reason that there is', () => {
+    const accelerator = (text: string) =>
+      `${minimal}optimization { execution_accelerators { gpu_execution_accelerator { ${text} } } }`;
+    const reason = { problem: /the Node binding.*passes (it|CUDA) a device and nothing else/ };
+    assert.throws(
+      () => parse(accelerator('name: "tensorrt" parameters { key: "precision_mode" value: "FP16" }')),
+      reason,
+    );
+    assert.throws(
+      () => parse(accelerator('name: "cuda" parameters { key: "gpu_mem_limit" value: "1" }')),
+      reason,
+    );
+  });
+
   for (const [what, text, field, remedy] of mistakes)
     it(`is refused for ${what}, naming file, field and remedy`, () => {
       assert.throws(

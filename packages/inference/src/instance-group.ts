@@ -42,6 +42,12 @@ function readKind(kind: string, raw: ConfigText, refuse: Refuse): InstanceGroup[
   if (onCpu) refuse(`${field}.cpu_execution_accelerator`, `"${onCpu.name}" is not offered`, 'Remove it');
   const onGpu = accelerators?.gpu_execution_accelerator ?? [];
   for (const { name, parameters } of onGpu) {
+    if (name === 'tensorrt')
+      refuse(
+        `${field}.gpu_execution_accelerator.name`,
+        '"tensorrt" is not offered: the Node binding passes it a device and nothing else, so that its engines could not be kept and every start would build them anew',
+        'Use "cuda", or remove it',
+      );
     if (name !== 'cuda')
       refuse(
         `${field}.gpu_execution_accelerator.name`,
@@ -52,8 +58,8 @@ function readKind(kind: string, raw: ConfigText, refuse: Refuse): InstanceGroup[
     if (parameter)
       refuse(
         `${field}.gpu_execution_accelerator.parameters.${parameter.key}`,
-        'it cannot be set through the Node binding',
-        'Remove it',
+        'the Node binding of ONNX Runtime passes CUDA a device and nothing else, and would swallow it',
+        'Remove it; the device is named in instance_group.gpus',
       );
   }
   if (kind === 'KIND_MODEL')
