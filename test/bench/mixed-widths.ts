@@ -29,8 +29,8 @@ export async function measureWidths(context: BenchContext): Promise<Measurement>
         target: { text: `≥ ${target} ×`, met: gain.bySpeed >= target },
       },
       {
-        what: `character error rate of ${text.lines} lines of ${bucketed.all.documents} samples: worker, and those unsorted batches`,
-        figure: `${percentages(bucketed)}; ${percentages(unsorted)}`,
+        what: `characters read wrong on ${text.lines} lines of ${bucketed.all.documents} samples: worker, those unsorted batches`,
+        figure: `${percentages(bucketed)}, ${percentages(unsorted)}`,
         target: {
           text: 'no worse',
           met: bucketed.all.characterErrorRate <= unsorted.all.characterErrorRate,
@@ -96,7 +96,7 @@ function describe({ linesPerSecond, cpuMsPerLine, batches }: MixedFigures): stri
 
 function percentages({ all, latin, chinese, mixed }: ReturnType<typeof accuracyOf>): string {
   const [overall, ...scripts] = [all, latin, chinese, mixed].map(
-    (each) => `${(each.characterErrorRate * 100).toFixed(2)} %`,
+    (each) => `${(each.characterErrorRate * 100).toFixed(2)}`,
   );
-  return `${overall} (Latin, Chinese, mixed ${scripts.join(', ')})`;
+  return `${overall} % (Latin, Chinese, mixed: ${scripts.join(', ')})`;
 }

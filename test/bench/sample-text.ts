@@ -1,15 +1,24 @@
 import { optionsSchema } from '@glyphmill/contract/request';
 import { assemblePage } from '@glyphmill/core/assemble';
 import type { Reading } from '@glyphmill/core/spacing';
-import { characterErrorRate, wordF1 } from '@glyphmill/core/text-accuracy';
-import { type SampleScript, sampleText } from '../fixtures/sample-list.ts';
+import { characterErrorRate } from '@glyphmill/core/text-accuracy';
+import { type Sample, type SampleScript, sampleText } from '../fixtures/sample-list.ts';
 import type { SampleDocument } from './sample-lines.ts';
+import { sum } from './statistics.ts';
 
 export interface Accuracy {
   documents: number;
-  /** Means over the documents. */
+  characters: number;
+  /** Of all documents' characters together. */
   characterErrorRate: number;
-  wordF1: number;
+  /** Mean over the documents, in which a sample of one line weighs as much as a page. */
+  meanOfDocuments: number;
+}
+
+interface ReadDocument {
+  script: SampleScript;
+  characters: number;
+  characterErrorRate: number;
 }
 
 /**
@@ -21,33 +30,46 @@ export function accuracyOf(
   readings: readonly Reading[],
 ): Record<'all' | SampleScript, Accuracy> {
   let next = 0;
-  const options = optionsSchema.parse({});
-  const found = documents.map(({ sample, pages }) => {
-    const texts = pages.map(({ page, lines, timings }) => {
-      const read = lines.flatMap(({ quad }) => {
-        const reading = readings[next++];
-        return reading === undefined ? [] : [{ quad, reading }];
-      });
-      const all = { ...timings, recognizeMs: 0 };
-      return assemblePage({ ...page, lines: read, timings: all }, options).page.text;
-    });
-    const [truth, text] = [sampleText(sample), texts.join('\f')];
-    return {
-      script: sample.script,
-      characterErrorRate: characterErrorRate(truth, text),
-      wordF1: wordF1(truth, text),
-    };
+  const read = documents.map((document): ReadDocument => {
+    const count = sum(document.pages.map(({ lines }) => lines.length));
+    const own = readings.slice(next, next + count);
+    next += count;
+    return readDocument(document, own);
   });
   if (next !== readings.length) throw new Error(`expected ${next} readings, got ${readings.length}`);
-  const meanOf = (chosen: typeof found): Accuracy => {
-    const mean = (key: 'characterErrorRate' | 'wordF1') =>
-      chosen.reduce((total, each) => total + each[key], 0) / chosen.length;
-    return {
-      documents: chosen.length,
-      characterErrorRate: mean('characterErrorRate'),
-      wordF1: mean('wordF1'),
-    };
+  const of = (script: SampleScript) => totalOf(read.filter((each) => each.script === script));
+  return { all: totalOf(read), latin: of('latin'), chinese: of('chinese'), mixed: of('mixed') };
+}
+
+function readDocument({ sample, pages }: SampleDocument, readings: readonly Reading[]): ReadDocument {
+  let next = 0;
+  const texts = pages.map(({ page, lines, timings }) => {
+    const read = lines.flatMap(({ quad }) => {
+      const reading = readings[next++];
+      return reading === undefined ? [] : [{ quad, reading }];
+    });
+    const all = { ...timings, recognizeMs: 0 };
+    return assemblePage({ ...page, lines: read, timings: all }, optionsSchema.parse({})).page.text;
+  });
+  return {
+    script: sample.script,
+    characters: charactersOf(sample),
+    characterErrorRate: characterErrorRate(sampleText(sample), texts.join('\f')),
   };
-  const of = (script: SampleScript) => meanOf(found.filter((each) => each.script === script));
-  return { all: meanOf(found), latin: of('latin'), chinese: of('chinese'), mixed: of('mixed') };
+}
+
+/** What `characterErrorRate` divides by. */
+function charactersOf(sample: Sample): number {
+  return [...sampleText(sample).trim().replace(/\s+/gu, ' ')].length;
+}
+
+function totalOf(read: readonly ReadDocument[]): Accuracy {
+  const characters = sum(read.map((each) => each.characters));
+  const wrong = sum(read.map((each) => each.characters * each.characterErrorRate));
+  return {
+    documents: read.length,
+    characters,
+    characterErrorRate: wrong / characters,
+    meanOfDocuments: sum(read.map((each) => each.characterErrorRate)) / read.length,
+  };
 }

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import type { LineCrop } from '@glyphmill/core/rectify';
 import { renderTable } from '../bench/bench-report.ts';
 import { describeWidths, mixLines } from '../bench/line-mix.ts';
+import type { SampleDocument } from '../bench/sample-lines.ts';
+import { accuracyOf } from '../bench/sample-text.ts';
 import { leastSquares, median, medianRatio, quantile } from '../bench/statistics.ts';
 import { takeTurns } from '../bench/take-turns.ts';
 
@@ -94,4 +96,30 @@ test('the table says of each target whether it was met, missed, or cannot be tol
 | (f) last   | 7      | –                              |
 `,
   );
+});
+
+/** A document of one line on one page, and what it says. */
+function documentOf(script: 'latin' | 'chinese', truth: string): SampleDocument {
+  const page = { number: 1, width: 100, height: 40, rotation: 0 };
+  const lines = [{ quad: [0, 0, 90, 0, 90, 20, 0, 20] as const, crop: lineOf(216) }];
+  const file = `${script}.png`;
+  return {
+    sample: { file, mode: 'document', script, tags: [], cellsAreLines: false, pages: [{ lines: [truth] }] },
+    pages: [{ page, lines, timings: { decodeMs: 0, detectMs: 0 }, release() {} }],
+  };
+}
+
+test('of the text every character counts the same, and a line without a reading is refused', () => {
+  const documents = [documentOf('latin', 'ten letters and more to read'), documentOf('chinese', '歡迎')];
+  const reading = (text: string) => ({ text, confidence: 1, characters: [] });
+  const { all, latin, chinese } = accuracyOf(documents, [
+    reading('ten letters and more to read'),
+    reading('迎'),
+  ]);
+  assert.equal(all.characters, 30);
+  assert.equal(all.characterErrorRate, 1 / 30);
+  assert.equal(all.meanOfDocuments, 0.25);
+  assert.equal(latin.characterErrorRate, 0);
+  assert.equal(chinese.characterErrorRate, 0.5);
+  assert.throws(() => accuracyOf(documents, [reading('one')]), /expected 2 readings, got 1/);
 });
