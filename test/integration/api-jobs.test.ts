@@ -45,6 +45,7 @@ test('a submitted job is answered 202 with where and when to ask for it, and is 
     [job.status, job.mode, job.priority, job.metadata],
     ['queued', 'line', 'low', { ref: '9912' }],
   );
+  assert.equal(job.cache, null);
 
   const found = await caller.get(`/v1/jobs/${job.id}`);
   assert.deepEqual(found.json(), job);
@@ -107,9 +108,9 @@ test('a long poll answers as soon as the job has ended, without Retry-After', as
   });
   const worker = await startWorker(worked, async ({ jobId }) => {
     await finished;
-    return outcomeOf(inlineResult(jobId, 'x'));
+    return { ...outcomeOf(inlineResult(jobId, 'x')), cache: 'hit' };
   });
-  const job = await owner.submit();
+  const job = await owner.submit({ cache: 'use' });
   const early = await owner.get(`/v1/jobs/${job.id}?wait=1`);
   assert.equal(jobSchema.parse(early.json()).status, 'running');
   assert.ok(early.headers.get('retry-after'));
@@ -121,6 +122,7 @@ test('a long poll answers as soon as the job has ended, without Retry-After', as
   assert.ok(performance.now() - startedMs < 5000);
   const ended = jobSchema.parse(answer.json());
   assert.deepEqual([ended.status, ended.attempt, ended.usage?.pages], ['succeeded', 1, 1]);
+  assert.deepEqual([ended.cache, ended.usage?.cache], ['hit', 'hit']);
   assert.equal(answer.headers.get('retry-after'), null);
   assert.ok(ended.expiresAt !== null && ended.finishedAt !== null);
   await worker.close();

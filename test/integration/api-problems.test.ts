@@ -124,6 +124,7 @@ test('an unknown field is 400 and is named; another fault is 422 and is named', 
     ['/source/data', { source: { ...inline, data: 'not base64!' } }],
     ['/options/pages', { source: s3Source, options: { pages: '1..3' } }],
     ['/ttlSeconds', { source: s3Source, ttlSeconds: 1 }],
+    ['/cache', { source: s3Source, cache: 'no-store' }],
     [
       '/metadata',
       { source: s3Source, metadata: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [n, ''])) },

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { JobFailure } from '@glyphmill/contract/failure';
 import type { Fault } from '@glyphmill/embedded/s3-faults';
 import { startS3 } from '@glyphmill/embedded/s3-server';
 import { type ObjectStore, openObjectStore } from '@glyphmill/storage/object-store';
@@ -68,4 +69,23 @@ test('removing what is not there is one request, and what the store refuses is t
   await assert.rejects(removeAll('kept/'), /AccessDenied|denied/i);
   fault = undefined;
   assert.equal(await isThere('kept/1'), true);
+});
+
+test('a look at an object tells what reading it would, failures too', async () => {
+  const place = { bucket: 'system', key: 'looked-at' };
+  await put(place.key);
+  const { bytes, ...read } = await store.read(place, { maxBytes: 100, signal });
+  assert.deepEqual(await store.head(place, { signal }), read);
+  assert.equal(read.sizeBytes, bytes.length);
+  await store.head({ ...place, ifMatch: read.etag }, { signal });
+
+  const failures = {
+    'source-not-found': { ...place, key: 'nothing' },
+    'source-changed': { ...place, ifMatch: '"other"' },
+  };
+  for (const [code, address] of Object.entries(failures)) {
+    for (const look of [store.head(address, { signal }), store.read(address, { maxBytes: 100, signal })]) {
+      await assert.rejects(look, (error) => error instanceof JobFailure && error.failure.code === code);
+    }
+  }
 });

@@ -56,7 +56,7 @@ test('a job goes from submitted over claimed to committed, and its result is the
     );
     assert.equal(record.status, 'succeeded');
     assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3, pagesFailed: 0 });
-    assert.deepEqual(record.usage, succeeded.usage);
+    assert.deepEqual(record.usage, { ...succeeded.usage, cache: 'bypass' });
     assert.equal(record.expiresAtMs - record.finishedAtMs, 60_000);
     assert.deepEqual(await store.result('acme', job.id), succeeded.result);
     for (const key of [keys.record(job.id), keys.result(job.id)]) {

@@ -23,6 +23,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     progress: record.progress,
     error: record.failure,
     warnings: record.warnings,
+    cache: record.usage?.cache ?? null,
     usage: record.usage,
     timings: record.timings,
     metadata: task.metadata,

@@ -10,7 +10,7 @@ const settingsSchema = createJobSchema.pick({ mode: true, model: true, modelVers
 
 /** A JSON body of `POST /v1/recognize`. */
 export const recognizeBodySchema = createJobSchema
-  .pick({ source: true, mode: true, model: true, modelVersion: true, options: true })
+  .pick({ source: true, mode: true, model: true, modelVersion: true, options: true, cache: true })
   .meta({ id: 'Recognize' });
 
 /** The fields of a multipart body; `options` is JSON, and the image comes last or first as it likes. */

@@ -47,6 +47,7 @@ export async function submit(
     model: submission.model,
     modelVersion: submission.modelVersion ?? null,
     options: submission.options,
+    cache: submission.cache,
     webhook,
     priority: submission.priority,
     ttlSeconds: submission.ttlSeconds,

@@ -2,6 +2,7 @@ import { openEngine } from '@glyphmill/engine/engine';
 import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
+import { openCachedResults } from '@glyphmill/queue/result-cache';
 import { storeAddress } from '@glyphmill/service/common-settings';
 import { checkReadiness } from '@glyphmill/service/health';
 import { createLogger } from '@glyphmill/service/logger';
@@ -16,6 +17,7 @@ import { createWorkerMetrics } from './metrics.ts';
 import { createPipeline } from './pipeline.ts';
 import { createProgressWatch } from './progress-watch.ts';
 import { checkModels, findLostModel } from './readiness.ts';
+import { createResultCache } from './result-cache.ts';
 
 /** Documents fetched ahead of the decoding children. */
 const fetchedAhead = 2;
@@ -70,9 +72,19 @@ async function start(config: WorkerConfig): Promise<void> {
   });
   const onWarning = (message: string, { error, ...facts }: { error: unknown; jobId: string; key?: string }) =>
     log.warn({ ...facts, err: error }, message);
+  const address = { url: config.redisUrl, shard: config.redisShard };
+  const results = openCachedResults(address, (error) => log.warn({ err: error }, 'Redis connection'));
+  const resultCache = createResultCache({
+    results,
+    store,
+    models: () => models.info(),
+    onOutcome: metrics.onCache,
+    onWarning,
+  });
   const pipeline = createPipeline({
     engine,
     store,
+    resultCache,
     systemBucket: config.s3SystemBucket,
     documentsInMemory: config.decoders + fetchedAhead,
     maxDocumentBytes: config.maxDocumentBytes,
@@ -83,7 +95,7 @@ async function start(config: WorkerConfig): Promise<void> {
     onWarning,
   });
   const consumer = await startConsumer({
-    address: { url: config.redisUrl, shard: config.redisShard },
+    address,
     concurrency: config.documentsInFlight,
     handler: watch.around(pipeline),
     models: () => models.info(),
@@ -128,6 +140,7 @@ async function start(config: WorkerConfig): Promise<void> {
       engine.close();
       await models.close();
       await server.close();
+      results.close();
       store.close();
     },
   });

@@ -1,3 +1,4 @@
+import type { CacheOutcome } from '@glyphmill/contract/job';
 import type { BatchEvent, ItemEvent, ModelProblem } from '@glyphmill/inference/models';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -10,6 +11,7 @@ export interface WorkerMetrics {
   onModelProblem(problem: ModelProblem): void;
   onAttempt(report: AttemptReport): void;
   onStages(stages: StageTimes): void;
+  onCache(outcome: CacheOutcome): void;
 }
 
 /** What is read anew at every scrape. */
@@ -78,6 +80,12 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
     labelNames: ['outcome', 'code'],
     registers,
   });
+  const cached = new Counter({
+    name: 'ocr_result_cache_total',
+    help: 'Documents by what the result cache had to do with them.',
+    labelNames: ['outcome'],
+    registers,
+  });
   const loadFailures = new Counter({
     name: 'ocr_model_load_failures_total',
     help: 'Model versions that did not load; the versions before them go on serving.',
@@ -109,6 +117,7 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
       attempts.inc({ outcome: ended, code: failure?.code ?? '' });
       job.observe({ outcome: ended }, durationMs / 1000);
     },
+    onCache: (outcome) => cached.inc({ outcome }),
     onStages(stages) {
       for (const [name, ms] of Object.entries(stages))
         stage.observe({ stage: name.replace(/Ms$/, '') }, ms / 1000);

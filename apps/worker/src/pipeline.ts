@@ -8,10 +8,13 @@ import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
 import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
 import { createLivePages, type LivePages, type LivePagesOptions } from './live-pages.ts';
+import type { ResultCache } from './result-cache.ts';
 
 export interface PipelineOptions {
   engine: Engine;
   store: ObjectStore;
+  /** Without it every document is read. */
+  resultCache?: ResultCache;
   systemBucket: string;
   /** What this worker serves now. */
   models: () => readonly Pick<ServedModel, 'role' | 'name' | 'version'>[];
@@ -34,7 +37,7 @@ const writeTimeoutMs = 30_000;
 
 /** The path of a job through the worker: fetch → decode → detect → batch → infer → read → assemble → keep. */
 export function createPipeline(options: PipelineOptions): Handler {
-  const { engine, store } = options;
+  const { engine, store, resultCache } = options;
   const inMemory = new Budget(options.documentsInMemory);
   const openLivePages = createLivePages(options);
 
@@ -101,18 +104,27 @@ export function createPipeline(options: PipelineOptions): Handler {
     return Math.min(options.jobTimeoutMs, (timeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000);
   }
 
-  async function read({ jobId, task, createdAtMs }: Attempt, context: Context): Promise<Read> {
+  async function read(attempt: Attempt, context: Context): Promise<Read> {
+    const { jobId, task, createdAtMs } = attempt;
     const begunMs = Date.now();
-    const { document, fetchMs } = await fetchAndScan(task, context);
+    const end = async (result: Result, stages: StageTimes) => {
+      const kept = await keep(result, jobId);
+      const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
+      const { pages, warnings, usage } = result;
+      const pagesFailed = pages.filter(({ status }) => status === 'failed').length;
+      const status: Read['status'] = pagesFailed === 0 ? 'succeeded' : 'partial';
+      return { status, result: kept, warnings, usage, timings, pagesFailed };
+    };
+    const earlier = await resultCache?.take(attempt, context.signal, async (result, fetchMs) => ({
+      ...(await end({ ...result, jobId }, { fetchMs, decodeMs: 0, detectMs: 0, recognizeMs: 0 })),
+      cache: 'hit' as const,
+    }));
+    if (earlier !== undefined) return earlier;
+    const { document, object, fetchMs } = await fetchAndScan(task, context);
     const result = await document.result(jobId);
-    const kept = await keep(result, jobId);
     const stages = { fetchMs, ...stageTimes(result) };
     options.onStages(stages);
-    const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
-    const { pages, warnings, usage } = result;
-    const pagesFailed = pages.filter(({ status }) => status === 'failed').length;
-    const status = pagesFailed === 0 ? 'succeeded' : 'partial';
-    return { status, result: kept, warnings, usage, timings, pagesFailed };
+    return { ...(await end(result, stages)), ...resultCache?.note(task, object, result) };
   }
 
   /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
@@ -121,7 +133,7 @@ export function createPipeline(options: PipelineOptions): Handler {
     try {
       const fetchSignal = AbortSignal.any([signal, AbortSignal.timeout(options.fetchTimeoutMs)]);
       const begunMs = performance.now();
-      const { bytes } = await store.read(task.document, {
+      const { bytes, ...object } = await store.read(task.document, {
         maxBytes: options.maxDocumentBytes,
         signal: fetchSignal,
       });
@@ -136,6 +148,7 @@ export function createPipeline(options: PipelineOptions): Handler {
           onBegin: begin,
           onProgress: progress,
         }),
+        object,
         fetchMs,
       };
     } finally {

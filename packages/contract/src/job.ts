@@ -36,6 +36,16 @@ export type Timings = z.infer<typeof timingsSchema>;
 export const usageSchema = z.object({ pages: z.int(), lines: z.int(), megapixels: z.number() });
 export type Usage = z.infer<typeof usageSchema>;
 
+const cacheOutcomeSchema = z
+  .enum(['hit', 'miss', 'bypass'])
+  .describe(
+    'hit: an earlier result was given, and nothing read; miss: the document was read; bypass: the cache was not asked.',
+  );
+export type CacheOutcome = z.infer<typeof cacheOutcomeSchema>;
+
+export const jobUsageSchema = usageSchema.extend({ cache: cacheOutcomeSchema });
+export type JobUsage = z.infer<typeof jobUsageSchema>;
+
 export const warningSchema = z.object({ code: z.string(), message: z.string(), page: z.int().optional() });
 export type Warning = z.infer<typeof warningSchema>;
 
@@ -81,7 +91,8 @@ export const jobSchema = z
     progress: progressSchema,
     error: failureSchema.nullable(),
     warnings: z.array(warningSchema),
-    usage: usageSchema.nullable(),
+    cache: cacheOutcomeSchema.nullable().describe('null until there is a result.'),
+    usage: jobUsageSchema.nullable(),
     timings: timingsSchema.nullable(),
     metadata: z.record(z.string(), z.string()),
     links: z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { jobIdSchema } from './id.ts';
-import { modeSchema, optionsSchema, prioritySchema } from './request.ts';
+import { cacheSchema, modeSchema, optionsSchema, prioritySchema } from './request.ts';
 
 /** Where a worker reads the document: inline bytes have been put into our own bucket by then. */
 const documentSchema = z.object({
@@ -28,6 +28,7 @@ export const taskSchema = z.object({
   modelVersion: z.string().nullable().default(null),
   // Not strict: a newer producer may know options that this process does not.
   options: z.object(optionsSchema.shape),
+  cache: cacheSchema.default('use'),
   webhook: taskWebhookSchema.nullable(),
   priority: prioritySchema,
   ttlSeconds: z.int().positive(),

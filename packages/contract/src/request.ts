@@ -94,6 +94,12 @@ export const optionsSchema = z
   .meta({ id: 'Options' });
 export type Options = z.infer<typeof optionsSchema>;
 
+export const cacheSchema = z
+  .enum(['use', 'refresh', 'bypass'])
+  .describe(
+    'use: give the result of an earlier job of yours that read the same version of the object with the same models and options, where there is one; refresh: read anew, for later jobs too; bypass: read anew, and keep nothing for others. Inline documents are always read.',
+  );
+
 const metadataSchema = z
   .record(
     z.string().min(1).max(requestLimits.metadataKeyLength),
@@ -120,6 +126,7 @@ export const createJobSchema = z
       .nullish()
       .describe('Read every line with this version of the recogniser. Default: the newest that is served.'),
     options: optionsSchema.prefault({}),
+    cache: cacheSchema.default('use'),
     webhook: webhookSchema.optional(),
     priority: prioritySchema.default('normal'),
     timeoutSeconds: z

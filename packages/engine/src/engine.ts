@@ -47,7 +47,8 @@ const maxBytesInFlight = 96_000_000;
 const decoderBaseBytes = 500_000_000;
 const decoderBytesPerPixel = 8;
 
-const serviceVersion = 'glyphmill/0.1.0';
+/** Names the code that reads documents; another may read the same differently. */
+export const serviceVersion = 'glyphmill/0.1.0';
 
 export function openEngine(options: EngineOptions): Engine {
   const { models, maxPagePixels, maxPages } = options;

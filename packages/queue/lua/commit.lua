@@ -4,6 +4,7 @@
 -- ARGV  2 token  3 status  4 now (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
 --       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 event, or ''
 --       14 job id  15 pages, or ''  16 pages failed  17 the event's own address, or ''
+--       18 entry in the result cache, or ''  19 its version of the object
 -- Returns 'ok', 'missing', 'final' or 'fenced'.
 local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels')
 if not record[1] then
@@ -33,6 +34,13 @@ else
 end
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[2], ARGV[10], 'PXAT', expiresAt)
+end
+if ARGV[18] ~= '' then
+  -- It only points to the result, and never outlives it.
+  local entry = key('cache', tenant, ARGV[18])
+  redis.call('HSET', entry, 'job', id, 'version', ARGV[19])
+  redis.call('PEXPIREAT', entry, expiresAt)
+  redis.call('HSET', KEYS[1], 'cacheEntry', ARGV[18])
 end
 -- An event without an address of its own is for the tenant's endpoints: where there are none nobody wants it.
 if ARGV[13] ~= '' and (ARGV[17] ~= '' or redis.call('EXISTS', key('tenant-endpoints', tenant)) == 1) then

@@ -1,6 +1,6 @@
 import type { Failure } from '@glyphmill/contract/failure';
 import { newId } from '@glyphmill/contract/id';
-import type { Timings, Usage, Warning } from '@glyphmill/contract/job';
+import type { CacheOutcome, JobUsage, Timings, Usage, Warning } from '@glyphmill/contract/job';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import type { Redis } from './connection.ts';
 import { jobEvent } from './job-event.ts';
@@ -46,6 +46,10 @@ export interface Read {
   usage: Usage;
   timings: Timings;
   pagesFailed: number;
+  /** What the result cache had to do with it; absent where there is none. */
+  cache?: CacheOutcome;
+  /** Where later jobs find this result, and of which version of the object it is. */
+  cacheEntry?: { digest: string; version: string };
 }
 
 /** `final` and `fenced`: somebody else has ended the job or works on it; this attempt's outcome is void. */
@@ -171,6 +175,8 @@ export async function commit(
     },
     { eventId: newId('evt'), nowMs },
   );
+  // What was read in part may be read whole another time.
+  const cacheEntry = done?.status === 'succeeded' ? done.cacheEntry : undefined;
   const answer = await commitScript.run(redis, keys, {
     keys: [keys.record(jobId), keys.result(jobId), keys.outbox, keys.expiry],
     args: [
@@ -180,7 +186,7 @@ export async function commit(
       (task?.ttlSeconds ?? unreadableTtlSeconds) * 1000,
       jsonOrEmpty(failure),
       jsonOrEmpty(done?.warnings),
-      jsonOrEmpty(done?.usage),
+      jsonOrEmpty(done && usageOf(done)),
       jsonOrEmpty(done?.timings),
       inline,
       object.bucket,
@@ -190,10 +196,16 @@ export async function commit(
       done === undefined ? '' : done.usage.pages + done.pagesFailed,
       done?.pagesFailed ?? 0,
       event?.url ?? '',
+      cacheEntry?.digest ?? '',
+      cacheEntry?.version ?? '',
     ],
   });
   if (answer === 'ok' || answer === 'missing' || answer === 'final' || answer === 'fenced') return answer;
   throw new Error(`unexpected answer of the commit script: ${String(answer)}`);
+}
+
+function usageOf({ usage, cache = 'bypass' }: Read): JobUsage {
+  return { ...usage, cache };
 }
 
 function jsonOrEmpty(value: object | undefined): string {

@@ -1,12 +1,12 @@
 import { type Failure, failureSchema } from '@glyphmill/contract/failure';
 import {
+  type JobUsage,
+  jobUsageSchema,
   type Progress,
   type Status,
   statusSchema,
   type Timings,
   timingsSchema,
-  type Usage,
-  usageSchema,
   type Warning,
   warningSchema,
 } from '@glyphmill/contract/job';
@@ -30,7 +30,7 @@ export interface JobRecord {
   progress: Progress;
   failure: Failure | null;
   warnings: Warning[];
-  usage: Usage | null;
+  usage: JobUsage | null;
   timings: Timings | null;
   /** Where a result too large for Redis was put. */
   resultObject: { bucket: string; key: string } | null;
@@ -71,7 +71,7 @@ const hashSchema = z.object({
   pagesFailed: z.coerce.number().int().default(0),
   failure: jsonField(failureSchema),
   warnings: jsonField(z.array(warningSchema)),
-  usage: jsonField(usageSchema),
+  usage: jsonField(jobUsageSchema),
   timings: jsonField(timingsSchema),
   resultBucket: z.string().default(''),
   resultKey: z.string().default(''),

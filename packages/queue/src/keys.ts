@@ -26,6 +26,8 @@ export function keysOf(shard: string) {
     /** Channel on which workers hear which jobs to leave, by id. */
     cancel: `${prefix}:cancel`,
     tenantJobs: (tenant: string) => `${prefix}:tenant-jobs:${tenant}`,
+    /** The job whose result later jobs of the tenant may be given, and the version of the object it read. */
+    cache: (tenant: string, digest: string) => `${prefix}:cache:${tenant}:${digest}`,
     /** What a tenant's open jobs count for: jobs, pages, megapixels. */
     usage: (tenant: string) => `${prefix}:usage:${tenant}`,
     idempotency: (tenant: string, digest: string) => `${prefix}:idempotency:${tenant}:${digest}`,

@@ -3,6 +3,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
+  HeadObjectCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -28,15 +29,22 @@ export interface ObjectAddress {
   ifMatch?: string | null;
 }
 
-export interface ReadObject {
-  bytes: Buffer;
+/** What tells one state of an object from another. */
+export interface ObjectVersion {
   etag: string | null;
   versionId: string | null;
+  sizeBytes: number;
+}
+
+export interface ReadObject extends ObjectVersion {
+  bytes: Buffer;
 }
 
 export interface ObjectStore {
   /** The whole object. Throws a JobFailure of phase `fetch`; `signal` bounds the time, body included. */
   read(address: ObjectAddress, options: { maxBytes: number; signal: AbortSignal }): Promise<ReadObject>;
+  /** What `read` would give, without its bytes. Throws as `read` does. */
+  head(address: ObjectAddress, options: { signal: AbortSignal }): Promise<ObjectVersion>;
   /** Throws a JobFailure of phase `store`. */
   write(
     address: ObjectAddress,
@@ -64,19 +72,22 @@ const maxSockets = 64;
 export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
   const client = createClient(config);
   return {
-    async read({ bucket, key, versionId, ifMatch }, { maxBytes, signal }) {
+    async read(address, { maxBytes, signal }) {
       try {
-        const command = new GetObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          ...(versionId ? { VersionId: versionId } : {}),
-          ...(ifMatch ? { IfMatch: ifMatch } : {}),
-        });
-        const answer = await client.send(command, { abortSignal: signal });
+        const answer = await client.send(new GetObjectCommand(inputOf(address)), { abortSignal: signal });
         const bytes = await readBody(answer, { maxBytes, signal });
-        return { bytes, etag: answer.ETag ?? null, versionId: answer.VersionId ?? null };
+        return { bytes, ...versionOf(answer), sizeBytes: bytes.length };
       } catch (error) {
-        throw toFetchFailure(error, { bucket, key, signal });
+        throw toFetchFailure(error, { ...address, signal });
+      }
+    },
+    async head(address, { signal }) {
+      try {
+        const answer = await client.send(new HeadObjectCommand(inputOf(address)), { abortSignal: signal });
+        if (answer.ContentLength === undefined) throw new Error('expected the object’s size');
+        return { ...versionOf(answer), sizeBytes: answer.ContentLength };
+      } catch (error) {
+        throw toFetchFailure(error, { ...address, signal });
       }
     },
     async write({ bucket, key }, bytes, { contentType, signal }) {
@@ -111,6 +122,19 @@ export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
     },
     close: () => client.destroy(),
   };
+}
+
+function inputOf({ bucket, key, versionId, ifMatch }: ObjectAddress) {
+  return {
+    Bucket: bucket,
+    Key: key,
+    ...(versionId ? { VersionId: versionId } : {}),
+    ...(ifMatch ? { IfMatch: ifMatch } : {}),
+  };
+}
+
+function versionOf(answer: { ETag?: string | undefined; VersionId?: string | undefined }) {
+  return { etag: answer.ETag ?? null, versionId: answer.VersionId ?? null };
 }
 
 function createClient(config: ObjectStoreConfig): S3Client {

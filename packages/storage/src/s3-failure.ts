@@ -89,6 +89,11 @@ function isRefusal(error: unknown): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
+/** What an answer without a body, to a HEAD, would have said in it. */
+const namesByStatus: Record<number, string> = { 403: 'AccessDenied', 412: 'PreconditionFailed' };
+
 function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : 'unknown error';
+  if (!(error instanceof Error)) return 'unknown error';
+  const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+  return (error.name === 'Unknown' && namesByStatus[status ?? 0]) || error.name;
 }
