@@ -1,13 +1,22 @@
 import { JobFailure } from '@glyphmill/contract/failure';
 import { type ProblemCode, problems } from '@glyphmill/contract/problem';
-import { IdempotencyConflict, QueueFull, QueueUnavailable, QuotaExceeded } from '@glyphmill/queue/errors';
+import {
+  IdempotencyConflict,
+  QueueFull,
+  QueueUnavailable,
+  QuotaExceeded,
+  RedisPolicyError,
+} from '@glyphmill/queue/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApiMetrics } from './metrics.ts';
 import { Problem, problemBody, problemMediaType } from './problem.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 import { invalid } from './validation.ts';
 
 const unavailableRetrySeconds = 5;
+/** It takes a person to mend. */
+const policyRetrySeconds = 60;
 
 /** Where Fastify decides itself: its error codes → ours. */
 const frameworkCodes: Record<string, ProblemCode> = {
@@ -52,6 +61,14 @@ function toProblem(error: unknown): Problem {
     return new Problem('quota-exceeded', {
       detail: error.message,
       retryAfterSeconds: error.retryAfterSeconds,
+      headers: rateLimitHeaders(error.usage, error.limits, error),
+    });
+  }
+  if (error instanceof RedisPolicyError) {
+    return new Problem('queue-unavailable', {
+      detail:
+        'The queue could lose jobs as it is set up at present, so none are accepted; an operator must see to it.',
+      retryAfterSeconds: policyRetrySeconds,
     });
   }
   if (error instanceof IdempotencyConflict) {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { JobFailure } from '@glyphmill/contract/failure';
 import { newId } from '@glyphmill/contract/id';
-import { IdempotencyConflict, QueueFull, QuotaExceeded } from '@glyphmill/queue/errors';
+import { IdempotencyConflict, isRefusal } from '@glyphmill/queue/errors';
 import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
 import type { JobRecord } from '@glyphmill/queue/job-record';
+import type { Submitted } from '@glyphmill/queue/submit';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { FastifyRequest } from 'fastify';
 import type { Dependencies } from './dependencies.ts';
@@ -42,17 +43,21 @@ export async function submitOnce(
   dependencies: Dependencies,
   caller: ApiKeyEntry,
   { submission, key }: { submission: Submission; key: IdempotencyKey | undefined },
-): Promise<{ record: JobRecord; isReplay: boolean }> {
+): Promise<Submitted & { isReplay: boolean }> {
   const { jobs } = dependencies;
   if (key === undefined) {
-    return { record: (await submit(dependencies, caller, submission)).record, isReplay: false };
+    return { ...(await submit(dependencies, caller, submission)), isReplay: false };
   }
   const { tenant } = caller;
   const id = newId('job');
   const reservation = await jobs.reserveKey({ tenant, jobId: id, key });
   switch (reservation.kind) {
     case 'done':
-      return { record: await findFirst(dependencies, tenant, reservation.jobId), isReplay: true };
+      return {
+        record: await findFirst(dependencies, tenant, reservation.jobId),
+        usage: await jobs.usage(tenant),
+        isReplay: true,
+      };
     case 'pending':
       throw new IdempotencyConflict(
         'in-progress',
@@ -65,17 +70,17 @@ export async function submitOnce(
       );
   }
   try {
-    const { record } = await submit(dependencies, caller, submission, { id, idempotencyKey: key });
-    return { record, isReplay: false };
+    const submitted = await submit(dependencies, caller, submission, { id, idempotencyKey: key });
+    return { ...submitted, isReplay: false };
   } catch (error) {
     // After any other error the job may have been accepted after all: then the key must go on standing for it.
-    if (isRefusal(error)) await jobs.forgetKey({ tenant, jobId: id, key }).catch(() => {});
+    if (isDecided(error)) await jobs.forgetKey({ tenant, jobId: id, key }).catch(() => {});
     throw error;
   }
 }
 
-function isRefusal(error: unknown): boolean {
-  return [Problem, QueueFull, QuotaExceeded, JobFailure].some((kind) => error instanceof kind);
+function isDecided(error: unknown): boolean {
+  return isRefusal(error) || error instanceof Problem || error instanceof JobFailure;
 }
 
 async function findFirst({ jobs }: Dependencies, tenant: string, id: string): Promise<JobRecord> {

@@ -5,10 +5,12 @@ import type { JobRecord } from '@glyphmill/queue/job-record';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { callerOf } from './authenticate.ts';
+import { limitsOf } from './config.ts';
 import type { App, Dependencies } from './dependencies.ts';
 import { readIdempotencyKey, submitOnce } from './idempotency.ts';
 import { etagOf, matchesEtag, pollAfterSeconds, toJob } from './job-view.ts';
 import { Problem, problemResponses } from './problem.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 import { decodeSource } from './submit.ts';
 import { preferredWaitSeconds, untilGone, waitForEnd } from './wait.ts';
 
@@ -46,6 +48,8 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
       schema: {
         operationId: 'createJob',
         summary: 'Submit one document',
+        description:
+          'RateLimit-Policy and RateLimit tell what is left of your quotas (draft-ietf-httpapi-ratelimit-headers-10); a refusal has Retry-After.',
         tags: ['jobs'],
         body: createJobSchema,
         response: {
@@ -81,10 +85,9 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
       const { source, ...rest } = request.body;
       const submission = { ...rest, source: decodeSource(source) };
       const key = readIdempotencyKey(request);
-      const { record: submitted, isReplay } = await submitOnce(dependencies, callerOf(request), {
-        submission,
-        key,
-      });
+      const once = await submitOnce(dependencies, callerOf(request), { submission, key });
+      const { record: submitted, usage, isReplay } = once;
+      reply.headers(rateLimitHeaders(usage, limitsOf(config).tenant));
       if (isReplay) reply.header('idempotent-replayed', 'true');
       const waitSeconds = preferredWaitSeconds(request.headers.prefer);
       if (waitSeconds > 0) reply.header('preference-applied', `wait=${waitSeconds}`);

@@ -5,9 +5,11 @@ import { resultSchema } from '@glyphmill/contract/result';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { callerOf } from './authenticate.ts';
+import { limitsOf } from './config.ts';
 import type { App, Dependencies } from './dependencies.ts';
 import { acceptJob, noSuchJob } from './jobs.ts';
 import { Problem, problemResponses } from './problem.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 import { multipartBodySchema, readRecognition, recognizeBodySchema } from './recognize-body.ts';
 import { readResult, sendResult } from './results.ts';
 import { submit } from './submit.ts';
@@ -52,6 +54,7 @@ export function addRecognizeRoute(app: App, dependencies: Dependencies, closing:
       async (request, reply) => {
         const submission = await readRecognition(request);
         const submitted = await submit(dependencies, callerOf(request), submission);
+        reply.headers(rateLimitHeaders(submitted.usage, limitsOf(config).tenant));
         const record = await waitForEnd(jobs, submitted.record, {
           timeoutMs: request.query.timeout * 1000,
           signal: untilGone(reply, closing),

@@ -1,7 +1,7 @@
 import { newId } from '@glyphmill/contract/id';
 import type { Task } from '@glyphmill/contract/message';
 import type { CreateJob } from '@glyphmill/contract/request';
-import { QueueFull, QuotaExceeded } from '@glyphmill/queue/errors';
+import { isRefusal } from '@glyphmill/queue/errors';
 import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
 import type { Submitted } from '@glyphmill/queue/submit';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
@@ -26,7 +26,7 @@ const storeTimeoutMs = 15_000;
 
 /**
  * Checks what a schema cannot, stores an inline document, and enqueues: the job is durable when this resolves. Throws
- * Problem, QueueFull, QuotaExceeded, IdempotencyConflict, QueueUnavailable, or a JobFailure of the store.
+ * Problem, IdempotencyConflict, QueueUnavailable, what `isRefusal` names, or a JobFailure of the store.
  */
 export async function submit(
   dependencies: Dependencies,
@@ -58,8 +58,7 @@ export async function submit(
   try {
     return await jobs.submit({ id, tenant: caller.tenant, task, deadlineMs, idempotencyKey });
   } catch (error) {
-    // Only a refusal is certain; after any other error the job may have been accepted after all.
-    if ((error instanceof QueueFull || error instanceof QuotaExceeded) && inline !== null) {
+    if (isRefusal(error) && inline !== null) {
       objects.remove(document, { signal: AbortSignal.timeout(storeTimeoutMs) }).catch((cause: unknown) => {
         log.warn({ err: cause, key: document.key }, 'a refused document stays in the system bucket');
       });

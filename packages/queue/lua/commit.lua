@@ -52,9 +52,11 @@ local member = tenant .. '\n' .. id
 if status == 'failed' then
   redis.call('ZADD', key('dead-letters'), now, member)
 end
--- How fast jobs end, in slots of ten seconds: callers who are refused are told when to come back.
+-- How fast jobs end, in all ('') and of each tenant, in slots of ten seconds: callers who are refused are told when
+-- to come back.
 local slot = key('ended', string.format('%d', math.floor(now / 10000)))
-if redis.call('INCR', slot) == 1 then
+redis.call('HINCRBY', slot, '', 1)
+if redis.call('HINCRBY', slot, tenant, 1) == 1 then
   redis.call('EXPIRE', slot, 120)
 end
 -- The lists name jobs whose records expire by themselves; each commit sweeps a few such names.

@@ -4,8 +4,8 @@
 -- ARGV  2 job id  3 tenant  4 task  5 now (ms)  6 priority  7 deadline (ms), or ''
 --       8 most jobs that may wait  9 most jobs of a tenant  10 most pages  11 most megapixels
 --       12 length up to which BullMQ's queue is filled  13 lease (ms)  14 lifetime of the idempotency key (ms)
--- Returns {'direct' | 'backlog', jobs of the tenant}, {'exists'}, {'full', waiting},
--- {'quota', what, in use} or {'lost'}: the idempotency key is another request's now.
+-- Returns {'direct' | 'backlog', the tenant's jobs, pages, megapixels}, {'exists'}, {'full', waiting},
+-- {'quota', what, the tenant's jobs, pages, megapixels} or {'lost'}: the idempotency key is another request's now.
 local id, tenant, now, priority = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return { 'exists' }
@@ -19,10 +19,10 @@ if queued + backlog >= tonumber(ARGV[8]) then
   return { 'full', queued + backlog }
 end
 local usage = redis.call('HMGET', key('usage', tenant), 'jobs', 'pages', 'megapixels')
+local pages, megapixels = usage[2] or '0', usage[3] or '0'
 for index, what in ipairs({ 'jobs', 'pages', 'megapixels' }) do
-  local used = tonumber(usage[index] or '0')
-  if used >= tonumber(ARGV[8 + index]) then
-    return { 'quota', what, tostring(used) }
+  if tonumber(usage[index] or '0') >= tonumber(ARGV[8 + index]) then
+    return { 'quota', what, usage[1] or '0', pages, megapixels }
   end
 end
 
@@ -40,7 +40,7 @@ end
 local jobs = redis.call('HINCRBY', key('usage', tenant), 'jobs', 1)
 if priority == 'high' or (backlog == 0 and queued < tonumber(ARGV[12])) then
   redis.call('ZADD', key('feeding'), now + tonumber(ARGV[13]), id)
-  return { 'direct', jobs }
+  return { 'direct', jobs, pages, megapixels }
 end
 local waitingHere = redis.call('LLEN', key('backlog', tenant, 'normal')) + redis.call('LLEN', key('backlog', tenant, 'low'))
 redis.call('RPUSH', key('backlog', tenant, priority), id)
@@ -48,4 +48,4 @@ redis.call('INCR', key('backlog-size'))
 if waitingHere == 0 then
   redis.call('RPUSH', key('backlog-tenants'), tenant)
 end
-return { 'backlog', jobs }
+return { 'backlog', jobs, pages, megapixels }

@@ -1,13 +1,21 @@
 import type { Redis } from './connection.ts';
 import type { CreateAnswer, Limits } from './create.ts';
 import { QueueFull, QuotaExceeded } from './errors.ts';
+import { endedPerSecond } from './job-rate.ts';
 import type { Keys } from './keys.ts';
+import type { PolicyWatch } from './redis-policy.ts';
 
 export interface Admission {
-  /** Throws QueueFull while Redis's memory is nearly used up; for bulk the door closes earlier. */
+  /**
+   * Throws QueueFull while Redis's memory is nearly used up, for bulk earlier, and RedisPolicyError when it has come to
+   * be set up so that it may throw jobs away.
+   */
   check(kind: 'single' | 'bulk'): Promise<void>;
   /** What to throw for a job that found no room. */
-  refusal(answer: Extract<CreateAnswer, { kind: 'full' | 'quota' }>, limits: Limits): Promise<Error>;
+  refusal(
+    answer: Extract<CreateAnswer, { kind: 'full' | 'quota' }>,
+    refused: { tenant: string; limits: Limits },
+  ): Promise<Error>;
 }
 
 /**
@@ -20,21 +28,16 @@ const memoryRetrySeconds = 10;
 /** A refused caller is asked to come back when this share of what is open has ended, within these bounds. */
 const clearedShare = 0.05;
 const retrySeconds = { min: 1, max: 120 };
-const slotMs = 10_000;
-/** Slots before the present one that tell how fast jobs end. */
-const slotsLookedAt = 6;
 
-export function openAdmission(redis: Redis, keys: Keys): Admission {
+export function openAdmission(redis: Redis, keys: Keys, policy: PolicyWatch): Admission {
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   let share = 0;
 
-  /** Seconds until `count` more jobs have ended, as fast as they did in the last minute. */
-  async function secondsUntilEnded(count: number): Promise<number> {
-    const slot = Math.floor(Date.now() / slotMs);
-    const names = Array.from({ length: slotsLookedAt }, (_, index) => keys.ended(slot - 1 - index));
-    const ended = (await redis.mget(...names)).reduce((sum, text) => sum + Number(text ?? 0), 0);
-    const perSecond = ended / ((slotsLookedAt * slotMs) / 1000);
-    const seconds = perSecond === 0 ? retrySeconds.max : Math.ceil(count / perSecond);
+  /** Until so many of the `open` jobs have ended that it is worth coming back, as fast as they did of late. */
+  async function secondsUntilCleared(open: number, tenant?: string): Promise<number> {
+    const perSecond = await endedPerSecond(redis, keys, { tenant, nowMs: Date.now() });
+    if (perSecond === 0) return retrySeconds.max;
+    const seconds = Math.ceil(Math.max(1, open * clearedShare) / perSecond);
     return Math.min(retrySeconds.max, Math.max(retrySeconds.min, seconds));
   }
 
@@ -42,23 +45,26 @@ export function openAdmission(redis: Redis, keys: Keys): Admission {
     async check(kind) {
       const nowMs = performance.now();
       if (nowMs - checkedAtMs > memoryCheckMs) {
-        share = memoryUsed(await redis.info('memory'));
+        const memory = await redis.info('memory');
+        policy.see(memory);
+        share = memoryUsed(memory);
         checkedAtMs = nowMs;
       }
+      policy.expectKeeping();
       if (share < memoryShare[kind]) return;
       const message = `Redis uses ${Math.round(share * 100)} % of its memory; try again when jobs have ended.`;
       throw new QueueFull({ reason: 'memory', retryAfterSeconds: memoryRetrySeconds, message });
     },
-    async refusal(answer, limits) {
+    async refusal(answer, { tenant, limits }) {
       if (answer.kind === 'full') {
-        const retryAfterSeconds = await secondsUntilEnded(answer.waiting * clearedShare);
+        const retryAfterSeconds = await secondsUntilCleared(answer.waiting);
         const message = `${answer.waiting} jobs wait already, and ${limits.maxWaiting} may; try again later.`;
         return new QueueFull({ reason: 'depth', retryAfterSeconds, message });
       }
-      const most = limits.tenant[answer.unit];
-      const retryAfterSeconds = await secondsUntilEnded(limits.tenant.jobs * clearedShare);
-      const message = `Your open jobs come to ${Math.round(answer.used)} ${answer.unit} of ${most} at most; wait until some have ended.`;
-      return new QuotaExceeded(message, { retryAfterSeconds });
+      const { unit, usage } = answer;
+      const retryAfterSeconds = await secondsUntilCleared(usage.jobs, tenant);
+      const message = `Your open jobs come to ${Math.round(usage[unit])} ${unit} of ${limits.tenant[unit]} at most; wait until some have ended.`;
+      return new QuotaExceeded(message, { retryAfterSeconds, unit, usage, limits: limits.tenant });
     },
   };
 }

@@ -5,7 +5,7 @@ import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
-import { requireKeepingRedis } from './redis-policy.ts';
+import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 
 export interface ConsumerOptions {
   address: QueueAddress;
@@ -44,6 +44,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     redis.disconnect();
     throw error;
   }
+  const policy = watchPolicy(redis, { onWarning });
   const announcing = setInterval(() => {
     announce().catch((error: Error) => onWarning('could not announce the models', error));
   }, announceEveryMs);
@@ -87,9 +88,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   return {
     async ping() {
       if (redis.status !== 'ready') throw new Error(`the connection to Redis is ${redis.status}`);
-      await redis.ping();
+      policy.see(await redis.info('memory'));
+      policy.expectKeeping();
     },
     async close(graceMs) {
+      policy.close();
       clearInterval(announcing);
       const timer = setTimeout(() => worker.cancelAllJobs('shutdown'), graceMs);
       await Promise.all([feeder.close(), worker.close()]);

@@ -3,6 +3,7 @@ import type { Redis } from './connection.ts';
 import { leaseMs, shortQueue } from './feeder.ts';
 import { type IdempotencyKey, idempotencyLifetimeMs, idempotencyRecord } from './idempotency.ts';
 import type { Keys } from './keys.ts';
+import { type QuotaUnit, type QuotaUsage, quotaUnits, toUsage } from './quota.ts';
 import { answerList, loadScript } from './script.ts';
 
 export interface NewJob {
@@ -19,17 +20,15 @@ export interface Limits {
   /** Most jobs of all tenants that may wait. */
   maxWaiting: number;
   /** What the open jobs of one tenant may add up to: one more is refused once a sum is reached. */
-  tenant: { jobs: number; pages: number; megapixels: number };
+  tenant: QuotaUsage;
 }
 
-export type QuotaUnit = keyof Limits['tenant'];
-
 export type CreateAnswer =
-  /** `direct`: to be added to BullMQ's queue by the caller. `tenantJobs`: open jobs of the tenant, this one included. */
-  | { kind: 'direct' | 'backlog'; tenantJobs: number }
+  /** `direct`: to be added to BullMQ's queue by the caller. The tenant's usage includes this job. */
+  | { kind: 'direct' | 'backlog'; usage: QuotaUsage }
   | { kind: 'exists' }
   | { kind: 'full'; waiting: number }
-  | { kind: 'quota'; unit: QuotaUnit; used: number }
+  | { kind: 'quota'; unit: QuotaUnit; usage: QuotaUsage }
   /** The reservation of the idempotency key ran out, and another request has it now. */
   | { kind: 'lost' };
 
@@ -61,20 +60,20 @@ export async function createJob(
       idempotencyLifetimeMs,
     ],
   });
-  const [kind, second, third] = answerList(answer);
+  const [kind, ...values] = answerList(answer);
   switch (kind) {
     case 'direct':
     case 'backlog':
-      return { kind, tenantJobs: Number(second) };
+      return { kind, usage: toUsage(values) };
     case 'exists':
     case 'lost':
       return { kind };
     case 'full':
-      return { kind, waiting: Number(second) };
-    case 'quota':
-      if (second === 'jobs' || second === 'pages' || second === 'megapixels') {
-        return { kind, unit: second, used: Number(third) };
-      }
+      return { kind, waiting: Number(values[0]) };
+    case 'quota': {
+      const unit = quotaUnits.find((name) => name === values[0]);
+      if (unit !== undefined) return { kind, unit, usage: toUsage(values.slice(1)) };
+    }
   }
   throw new Error(`unexpected answer of the create script: ${kind}`);
 }

@@ -1,3 +1,5 @@
+import type { QuotaUnit, QuotaUsage } from './quota.ts';
+
 /** Redis did not answer in time, is gone, or refuses writes: nothing was accepted, and trying later may work. */
 export class QueueUnavailable extends Error {
   override readonly name = 'QueueUnavailable';
@@ -20,10 +22,19 @@ export class QueueFull extends Error {
 export class QuotaExceeded extends Error {
   override readonly name = 'QuotaExceeded';
   readonly retryAfterSeconds: number;
+  readonly unit: QuotaUnit;
+  readonly usage: QuotaUsage;
+  readonly limits: QuotaUsage;
 
-  constructor(message: string, options: { retryAfterSeconds: number }) {
+  constructor(
+    message: string,
+    quota: { retryAfterSeconds: number; unit: QuotaUnit; usage: QuotaUsage; limits: QuotaUsage },
+  ) {
     super(message);
-    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.retryAfterSeconds = quota.retryAfterSeconds;
+    this.unit = quota.unit;
+    this.usage = quota.usage;
+    this.limits = quota.limits;
   }
 }
 
@@ -43,6 +54,11 @@ export class RedisPolicyError extends Error {
   override readonly name = 'RedisPolicyError';
 }
 
+/** Whether it is certain that nothing was accepted; after any other error the job may be there after all. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof QueueFull || error instanceof QuotaExceeded || error instanceof RedisPolicyError;
+}
+
 /** Answers that mean "not now" and no fault of the command itself. */
 const unavailableReplies =
   /^(OOM|MISCONF|LOADING|READONLY|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY)\b/;
@@ -55,8 +71,7 @@ export async function answering<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    if (error instanceof QueueUnavailable || error instanceof QueueFull || error instanceof QuotaExceeded)
-      throw error;
+    if (error instanceof QueueUnavailable || isRefusal(error)) throw error;
     if (unavailableReplies.test(error.message) || connectionTrouble.test(error.message)) {
       throw new QueueUnavailable(`Redis did not take the command: ${error.message}`, { cause: error });
     }

@@ -16,7 +16,8 @@ import { type KeptPage, readKeptPages } from './kept-pages.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
 import { listModels } from './model-registry.ts';
-import { requireKeepingRedis } from './redis-policy.ts';
+import { type QuotaUsage, readUsage } from './quota.ts';
+import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { type DeleteAnswer, deleteJob, type RetryAnswer, retryJob } from './retry.ts';
 import { createSubmit, type Submitted } from './submit.ts';
 import { openWatch } from './watch.ts';
@@ -30,7 +31,7 @@ interface Page {
 export interface JobStore {
   /**
    * Resolves once the job is durable. Throws QueueFull or QuotaExceeded when it may not wait, and
-   * IdempotencyConflict when its key has become another request's meanwhile.
+   * IdempotencyConflict when its key has become another request's meanwhile. RedisPolicyError: as `ping`.
    */
   submit(job: NewJob): Promise<Submitted>;
   /** Reserves an idempotency key for a job about to be submitted; `forgetKey` gives it back after a refusal. */
@@ -56,8 +57,11 @@ export interface JobStore {
   delete(tenant: string, id: string): Promise<DeleteAnswer>;
   /** Failed jobs of all tenants, the latest first. */
   deadLetters(query: DeadLetterQuery): Promise<Page>;
+  /** What the tenant's open jobs add up to. */
+  usage(tenant: string): Promise<QuotaUsage>;
   models(): Promise<Model[]>;
   counts(): Promise<Record<'waiting' | 'active' | 'delayed', number>>;
+  /** Throws also RedisPolicyError, when Redis has come to be set up so that it may throw jobs away. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -65,7 +69,7 @@ export interface JobStore {
 export interface JobStoreOptions {
   limits: Limits;
   onError: OnConnectionError;
-  /** Told at the start what this Redis may lose. */
+  /** Told what this Redis may lose, at the start and when that changes. */
   onWarning: (message: string) => void;
 }
 
@@ -80,7 +84,8 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
   await requireKeepingRedis(redis, options.onWarning);
   const queue = openDocumentsQueue(redis, keys, onError);
   const context = { redis, keys, queue };
-  const admission = openAdmission(redis, keys);
+  const policy = watchPolicy(redis, options);
+  const admission = openAdmission(redis, keys, policy);
   const submit = createSubmit({ ...context, admission, limits });
   const watch = openWatch(address.url, onError);
   const janitor = startJanitor({ ...context, onError });
@@ -134,13 +139,16 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     retry: (tenant, id) => answering(() => retry(tenant, id)),
     delete: (tenant, jobId) => answering(() => deleteJob(redis, keys, { tenant, jobId })),
     deadLetters: (query) => answering(() => listDeadLetters(redis, keys, query)),
+    usage: (tenant) => answering(() => readUsage(redis, keys, tenant)),
     models: () => answering(() => listModels(redis, keys)),
     counts: () => answering(countJobs),
     ping: () =>
       answering(async () => {
-        await redis.ping();
+        policy.see(await redis.info('memory'));
+        policy.expectKeeping();
       }),
     async close() {
+      policy.close();
       janitor.close();
       watch.close();
       await queue.close();

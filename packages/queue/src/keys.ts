@@ -41,7 +41,7 @@ export function keysOf(shard: string) {
     backlogSize: `${prefix}:backlog-size`,
     /** Jobs on the way into BullMQ's queue, by the time after which somebody else may put them there. */
     feeding: `${prefix}:feeding`,
-    /** Jobs that ended in this slot of ten seconds. */
+    /** Jobs that ended in this slot of ten seconds, by tenant; '' is all of them. */
     ended: (slot: number) => `${prefix}:ended:${slot}`,
     outbox: `${prefix}:outbox`,
     endpoint: (endpointId: string) => `${prefix}:endpoint:${endpointId}`,

@@ -17,6 +17,41 @@ export async function requireKeepingRedis(redis: Redis, onWarning: (warning: str
   }
 }
 
+/** Knows whether this Redis still keeps what it accepts: an operator may change that while it runs. */
+export interface PolicyWatch {
+  /** Takes in an answer to INFO memory that somebody has asked for anyway. */
+  see(memory: string): void;
+  /** Throws RedisPolicyError while it may evict jobs. */
+  expectKeeping(): void;
+  close(): void;
+}
+
+const lookEveryMs = 30_000;
+
+/** Looks by itself every half minute; tells once of each change. */
+export function watchPolicy(
+  redis: Redis,
+  { onWarning, everyMs = lookEveryMs }: { onWarning: (warning: string) => void; everyMs?: number },
+): PolicyWatch {
+  let problem: string | undefined;
+  const see = (memory: string) => {
+    const now = problemOf(policyOf(memory));
+    if (now !== problem) onWarning(now ?? 'Redis keeps what it accepts again.');
+    problem = now;
+  };
+  const timer = setInterval(() => {
+    // While the connection is away, that is the trouble, and known elsewhere.
+    redis.info('memory').then(see, () => {});
+  }, everyMs);
+  return {
+    see,
+    expectKeeping() {
+      if (problem !== undefined) throw new RedisPolicyError(problem);
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
 /** What a Redis is, and how it keeps what it accepts. */
 export interface RedisReport {
   /** As it names itself, for example "redis 7.0.15". */

@@ -5,11 +5,12 @@ import { addToQueue, type DocumentsQueue } from './documents-queue.ts';
 import { IdempotencyConflict } from './errors.ts';
 import type { JobRecord } from './job-record.ts';
 import type { Keys } from './keys.ts';
+import type { QuotaUsage } from './quota.ts';
 
 export interface Submitted {
   record: JobRecord;
-  /** Open jobs of the tenant, this one included. */
-  tenantJobs: number;
+  /** What the tenant's open jobs add up to, this one included. */
+  usage: QuotaUsage;
 }
 
 /** Accepts jobs: durable from one script on, then handed to BullMQ, which anybody may do should this process die. */
@@ -28,7 +29,7 @@ export function createSubmit(options: {
     switch (answer.kind) {
       case 'full':
       case 'quota':
-        throw await admission.refusal(answer, limits);
+        throw await admission.refusal(answer, { tenant: job.tenant, limits });
       case 'lost':
         throw new IdempotencyConflict(
           'in-progress',
@@ -40,7 +41,7 @@ export function createSubmit(options: {
         // The job is accepted: should this fail, whoever feeds the queue adds it when the lease is over.
         await handOver(job).catch(() => {});
     }
-    return { record: newRecord(job, nowMs), tenantJobs: answer.tenantJobs };
+    return { record: newRecord(job, nowMs), usage: answer.usage };
   };
 
   async function handOver({ id, tenant, task }: NewJob): Promise<void> {

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startRedis } from '@glyphmill/embedded/redis';
+import { connectConsumer } from '@glyphmill/queue/connection';
+import {
+  type Api,
+  cacheDir,
+  inlineResult,
+  outcomeOf,
+  type Stores,
+  s3Source,
+  startApi,
+  startStores,
+  startWorker,
+} from './api-setup.ts';
+
+let stores: Stores;
+let api: Api;
+before(async () => {
+  stores = await startStores();
+  api = await startApi(stores, { TENANT_MAX_JOBS: '2', TENANT_MAX_PAGES: '50', TENANT_MAX_MEGAPIXELS: '80' });
+});
+after(async () => {
+  await api.close();
+  await stores.stop();
+});
+
+const policy = '"jobs";q=2;qu="concurrent-requests", "pages";q=50, "megapixels";q=80';
+const json = { source: s3Source };
+const quotaOf = (headers: Headers) => [headers.get('ratelimit-policy'), headers.get('ratelimit')];
+
+test('each answer to a submission tells what is left of the quotas, a refusal also when there is more', async () => {
+  const caller = api.caller();
+  const first = await caller.call('POST', '/v1/jobs', { json, headers: { 'idempotency-key': 'one' } });
+  assert.deepEqual(quotaOf(first.headers), [policy, '"jobs";r=1, "pages";r=50, "megapixels";r=80']);
+  await caller.submit();
+  const again = await caller.call('POST', '/v1/jobs', { json, headers: { 'idempotency-key': 'one' } });
+  assert.equal(again.headers.get('idempotent-replayed'), 'true');
+  assert.deepEqual(quotaOf(again.headers), [policy, '"jobs";r=0, "pages";r=50, "megapixels";r=80']);
+  for (const path of ['/v1/jobs', '/v1/recognize']) {
+    const refused = await caller.refused('quota-exceeded', 'POST', path, { json });
+    const seconds = refused.headers.get('retry-after');
+    assert.match(seconds ?? '', /^[1-9]\d*$/);
+    assert.deepEqual(quotaOf(refused.headers), [
+      policy,
+      `"jobs";r=0;t=${seconds}, "pages";r=50, "megapixels";r=80`,
+    ]);
+  }
+});
+
+test('recognize tells what is left with its result', async () => {
+  const worker = await startWorker(api, async ({ jobId }) => outcomeOf(inlineResult(jobId, 'x')));
+  try {
+    const answer = await api.caller({ tenant: 'sync' }).call('POST', '/v1/recognize', { json });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(quotaOf(answer.headers), [policy, '"jobs";r=1, "pages";r=50, "megapixels";r=80']);
+  } finally {
+    await worker.close();
+  }
+});
+
+test('a Redis that may come to evict jobs gets no more of them, and readyz says so', async () => {
+  const own = await startRedis({ dir: join(stores.dir, 'evicting'), cacheDir });
+  const redis = connectConsumer(own.url, () => {});
+  const evicting = await startApi(stores, { REDIS_URL: own.url, S3_SYSTEM_BUCKET: 'evicting' });
+  const caller = evicting.caller();
+  try {
+    const job = await caller.submit();
+    assert.equal((await caller.get('/readyz')).status, 200);
+    await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const isUnready = async () => (await caller.get('/readyz')).status === 503;
+    for (const deadline = Date.now() + 5000; !(await isUnready()); ) assert.ok(Date.now() < deadline);
+    const inline = { source: { type: 'inline', contentType: 'image/png', data: 'aaaa' } };
+    const refused = await caller.refused('queue-unavailable', 'POST', '/v1/jobs', { json: inline });
+    assert.equal(refused.headers.get('retry-after'), '60');
+    assert.match(refused.detail, /an operator must see to it/);
+    assert.equal((await caller.get(`/v1/jobs/${job.id}`)).status, 200);
+    for (const deadline = Date.now() + 5000; (await evicting.keysIn('evicting')).length > 0; ) {
+      assert.ok(Date.now() < deadline, 'the refused document stays');
+    }
+  } finally {
+    await evicting.close();
+    redis.disconnect();
+    await own.stop();
+  }
+});
