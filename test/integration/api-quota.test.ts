@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startRedis } from '@glyphmill/embedded/redis';
 import { connectConsumer } from '@glyphmill/queue/connection';
+import { z } from 'zod';
 import {
   type Api,
   cacheDir,
@@ -84,4 +85,44 @@ test('a Redis that may come to evict jobs gets no more of them, and readyz says 
     redis.disconnect();
     await own.stop();
   }
+});
+
+test('a caller sees what its own open jobs count for, and the limits', async () => {
+  const caller = api.caller({ tenant: 'user' });
+  await caller.submit();
+  const answer = await caller.get('/v1/usage');
+  assert.deepEqual(answer.json(), {
+    object: 'usage',
+    jobs: { inUse: 1, limit: 2 },
+    pages: { inUse: 0, limit: 50 },
+    megapixels: { inUse: 0, limit: 80 },
+  });
+  await api.caller({ scopes: ['jobs:write'] }).refused('insufficient-scope', 'GET', '/v1/usage');
+});
+
+test('an operator sees the queues, pauses one and resumes it; others may not', async () => {
+  const own = await startApi(stores);
+  const operator = own.caller();
+  await operator.submit();
+  const listed = await operator.get('/v1/queues');
+  const empty = { object: 'queue', backlog: 0, active: 0, delayed: 0, paused: false, ratePerSecond: 0 };
+  const list = z.object({ data: z.array(z.looseObject({ oldestAgeSeconds: z.number().nullable() })) });
+  const [documents, deliveries] = list.parse(listed.json()).data;
+  const age = documents?.oldestAgeSeconds ?? -1;
+  assert.ok(age >= 0 && age < 60, `${age} s`);
+  assert.deepEqual(documents, { ...empty, name: 'documents', waiting: 1, oldestAgeSeconds: age });
+  assert.deepEqual(deliveries, { ...empty, name: 'deliveries', waiting: 0, oldestAgeSeconds: null });
+
+  const pausedBy = async (path: string) =>
+    z.object({ paused: z.boolean() }).parse((await operator.call('POST', path)).json());
+  for (const name of ['documents', 'deliveries']) {
+    assert.deepEqual(await pausedBy(`/v1/queues/${name}/pause`), { paused: true });
+    assert.deepEqual(await pausedBy(`/v1/queues/${name}/pause`), { paused: true });
+    assert.deepEqual(await pausedBy(`/v1/queues/${name}/resume`), { paused: false });
+  }
+  await operator.refused('not-found', 'POST', '/v1/queues/other/pause');
+  const user = own.caller({ scopes: ['jobs:write', 'jobs:read', 'webhooks:admin'] });
+  await user.refused('insufficient-scope', 'GET', '/v1/queues');
+  await user.refused('insufficient-scope', 'POST', '/v1/queues/documents/pause');
+  await own.close();
 });

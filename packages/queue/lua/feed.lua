@@ -1,12 +1,15 @@
 -- Takes jobs out of the backlog for BullMQ's queue while that is short: tenants in turn, one document a turn. A
 -- tenant whose documents turned out to have many pages waits out as many turns (deficit round robin, Shreedhar and
 -- Varghese 1995, the cost charged once it is known). What is taken is under a lease: a feeder that dies in between
--- leaves it to the next.
+-- leaves it to the next. While the queue is paused nothing is taken.
 -- KEYS  1 lease set
 -- ARGV  2 now (ms)  3 lease (ms)  4 length up to which BullMQ's queue is filled  5 most jobs to take
 -- Returns id, tenant, priority, round of each job taken, one after the other.
 local now, lease, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local taken = {}
+if redis.call('HEXISTS', key('documents', 'meta'), 'paused') == 1 then
+  return taken
+end
 local function take(id)
   local record = redis.call('HMGET', key('job', id), 'status', 'tenant', 'priority', 'round')
   if not isOpen(record[1]) then

@@ -10,7 +10,7 @@ const maxAttempts = 5;
 export const firstRetryMs = 1000;
 
 /** BullMQ runs jobs without a priority first, then by ascending number. */
-const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
+export const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
 
 export type DocumentsQueue = Queue<Message>;
 

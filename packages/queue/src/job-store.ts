@@ -16,6 +16,7 @@ import { type KeptPage, readKeptPages } from './kept-pages.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
 import { listModels } from './model-registry.ts';
+import { openQueues, type QueueName, type QueueState } from './queue-state.ts';
 import { type QuotaUsage, readUsage } from './quota.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { type DeleteAnswer, deleteJob, type RetryAnswer, retryJob } from './retry.ts';
@@ -59,6 +60,10 @@ export interface JobStore {
   deadLetters(query: DeadLetterQuery): Promise<Page>;
   /** What the tenant's open jobs add up to. */
   usage(tenant: string): Promise<QuotaUsage>;
+  queueState(name: QueueName): Promise<QueueState>;
+  /** Lets no worker take anything more from the queue, or lets them again; what they have in hand they end. */
+  pauseQueue(name: QueueName): Promise<void>;
+  resumeQueue(name: QueueName): Promise<void>;
   models(): Promise<Model[]>;
   counts(): Promise<Record<'waiting' | 'active' | 'delayed', number>>;
   /** Throws also RedisPolicyError, when Redis has come to be set up so that it may throw jobs away. */
@@ -84,6 +89,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
   await requireKeepingRedis(redis, options.onWarning);
   const queue = openDocumentsQueue(redis, keys, onError);
   const context = { redis, keys, queue };
+  const queues = openQueues(context, onError);
   const policy = watchPolicy(redis, options);
   const admission = openAdmission(redis, keys, policy);
   const submit = createSubmit({ ...context, admission, limits });
@@ -140,6 +146,9 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     delete: (tenant, jobId) => answering(() => deleteJob(redis, keys, { tenant, jobId })),
     deadLetters: (query) => answering(() => listDeadLetters(redis, keys, query)),
     usage: (tenant) => answering(() => readUsage(redis, keys, tenant)),
+    queueState: (name) => answering(() => queues.state(name)),
+    pauseQueue: (name) => answering(() => queues.pause(name)),
+    resumeQueue: (name) => answering(() => queues.resume(name)),
     models: () => answering(() => listModels(redis, keys)),
     counts: () => answering(countJobs),
     ping: () =>
@@ -151,7 +160,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
       policy.close();
       janitor.close();
       watch.close();
-      await queue.close();
+      await Promise.all([queue.close(), queues.close()]);
       redis.disconnect();
     },
   };

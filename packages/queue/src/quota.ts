@@ -12,5 +12,7 @@ export async function readUsage(redis: Redis, keys: Keys, tenant: string): Promi
 
 /** Reads the numbers in the order of the units; what is not there is 0. */
 export function toUsage([jobs, pages, megapixels]: readonly (string | null)[]): QuotaUsage {
-  return { jobs: Number(jobs ?? 0), pages: Number(pages ?? 0), megapixels: Number(megapixels ?? 0) };
+  // Redis adds up fractions, which leaves dust.
+  const rounded = Math.round(Number(megapixels ?? 0) * 1000) / 1000;
+  return { jobs: Number(jobs ?? 0), pages: Number(pages ?? 0), megapixels: rounded };
 }

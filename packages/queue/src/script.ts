@@ -25,6 +25,7 @@ type ScriptName =
   | 'feed'
   | 'forget'
   | 'progress'
+  | 'queue-state'
   | 'release'
   | 'reserve'
   | 'retry'
