@@ -9,6 +9,7 @@ import { type EndpointRecord, readEndpoint, readEndpoints } from './endpoint-rec
 import { answering } from './errors.ts';
 import { deliveryId } from './fan-out.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
+import { watchPolicy } from './redis-policy.ts';
 import { loadScript } from './script.ts';
 
 export interface EndpointAddress {
@@ -57,7 +58,9 @@ export async function openEndpointStore(
   const keys = keysOf(address.shard);
   const redis = connectProducer(address.url, onError);
   await ready(redis, startDeadlineMs);
-  const admission = openAdmission(redis, keys);
+  // The job store beside it tells of changes.
+  const policy = watchPolicy(redis, { onWarning: () => {} });
+  const admission = openAdmission(redis, keys, policy);
 
   async function get({ tenant, id }: EndpointAddress): Promise<EndpointRecord | undefined> {
     const endpoint = await readEndpoint(redis, keys, id);
@@ -127,7 +130,10 @@ export async function openEndpointStore(
           .exec();
         return { ...logged, status: 'pending', nextAttemptAtMs: nowMs };
       }),
-    close: () => redis.disconnect(),
+    close: () => {
+      policy.close();
+      redis.disconnect();
+    },
   };
 }
 
