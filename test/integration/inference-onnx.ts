@@ -11,6 +11,10 @@ export interface TinyModel {
   kind: 'plain' | 'nan' | 'hang';
   /** undefined: open. */
   batch?: number;
+  /** Pixels of a line; default 8. */
+  height?: number;
+  /** Default: 32,64. */
+  widthLadder?: string;
   maxBatchSize?: number;
   labels?: string;
   /** The end of config.pbtxt; default: a queue delay of 20 ms. */
@@ -34,10 +38,10 @@ export async function writeTinyModel(repository: string, model: TinyModel): Prom
     join(directory, 'config.pbtxt'),
     `name: "${model.name}"
 max_batch_size: ${model.maxBatchSize ?? 4}
-input { name: "x" data_type: TYPE_FP32 dims: [3, ${tinyHeight}, -1] }
+input { name: "x" data_type: TYPE_FP32 dims: [3, ${model.height ?? tinyHeight}, -1] }
 output { name: "y" data_type: TYPE_FP32 dims: [-1, 4] label_filename: "labels.txt" }
 parameters { key: "role" value { string_value: "recognize" } }
-parameters { key: "width_ladder" value { string_value: "32,64" } }
+parameters { key: "width_ladder" value { string_value: "${model.widthLadder ?? '32,64'}" } }
 ${model.extra ?? 'dynamic_batching { max_queue_delay_microseconds: 20000 }'}
 `,
   );
@@ -61,7 +65,7 @@ export function readsB(onnx: Buffer): Buffer {
   return swapped;
 }
 
-function tinyOnnx({ kind, batch }: TinyModel): Uint8Array {
+function tinyOnnx({ kind, batch, height = tinyHeight }: TinyModel): Uint8Array {
   const lift = kind === 'nan' ? 0.5 : 1.5;
   const nodes = [
     node('ReduceMean', ['x'], ['mean'], [intsAttribute('axes', [1, 2]), intAttribute('keepdims', 0)]),
@@ -84,7 +88,7 @@ function tinyOnnx({ kind, batch }: TinyModel): Uint8Array {
     ...nodes.map((bytes) => field(1, bytes)),
     field(2, text('tiny')),
     ...tensors.map((bytes) => field(5, bytes)),
-    field(11, valueInfo('x', 1, [batch ?? 'n', 3, tinyHeight, 'w'])),
+    field(11, valueInfo('x', 1, [batch ?? 'n', 3, height, 'w'])),
     field(12, valueInfo('y', 1, [batch ?? 'n', 'w', 4])),
   ]);
   return message([number(1, 8), field(7, graph), field(8, message([field(1, text('')), number(2, 13)]))]);
