@@ -1,9 +1,11 @@
 // Cancellations and deadlines in the worker's own pipeline: what nobody wants any more is not read.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { isFinal, jobSchema } from '@glyphmill/contract/job';
 import { pageListSchema } from '@glyphmill/contract/result';
+import { samplesFolder } from '../fixtures/sample-list.ts';
 import { type Api, type Caller, type Stores, startApi, startStores } from './api-setup.ts';
 import { writeTinyModel } from './inference-onnx.ts';
 import { isAlive, newRepository } from './inference-samples.ts';
@@ -84,6 +86,35 @@ test('after a cancellation at most one micro-batch is read, and the pages read b
   assert.ok(readable.length >= 8);
   for (const { href } of readable.slice(0, 3)) assert.equal((await owner.get(href)).status, 200);
   await owner.refused('job-canceled', 'GET', `/v1/jobs/${id}/result`);
+});
+
+test('with the default models a cancellation lets no line be read that waits, beyond one micro-batch', async () => {
+  const real = await startApi(stores);
+  const caller = real.caller();
+  const own = await startReader(real, { repository, model: 'ppocrv4-rec' });
+  const recognized = () => own.batches.filter(({ model }) => model === 'ppocrv4-rec');
+  const count = () => recognized().reduce((sum, { size }) => sum + size, 0);
+  const follow = async (body: object) => {
+    const { id } = await caller.submit(body);
+    return { id, get: async () => jobSchema.parse((await caller.get(`/v1/jobs/${id}`)).json()) };
+  };
+  try {
+    await put('report.tiff', readFileSync(`${samplesFolder}report.tiff`));
+    const source = { type: 's3', bucket: 'in-box', key: 'report.tiff' };
+    const job = await follow({ source });
+    await until('a first micro-batch', () => recognized().length > 0, 60_000);
+    await caller.call('POST', `/v1/jobs/${job.id}/cancel`);
+    const atCancel = count();
+    await until('its end', async () => (await job.get()).status === 'canceled', 30_000);
+    const next = await follow({ source: { ...source, key: 'short.tiff' }, mode: 'line' });
+    await until('another document', async () => (await next.get()).status === 'succeeded', 60_000);
+    const after = count() - atCancel - 1;
+    const [most = 0] = recognized().map(({ size, fill }) => size / fill);
+    assert.ok(after <= most, `${after} lines were read after the cancellation, in micro-batches of ${most}`);
+  } finally {
+    await own.close();
+    await real.close();
+  }
 });
 
 const untilReported = (id: string) =>

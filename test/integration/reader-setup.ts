@@ -8,7 +8,7 @@ import type { Api } from './api-setup.ts';
 
 const log = { info() {}, warn() {}, error() {} };
 
-/** The worker's own pipeline on the queue of `api`, with one decoding child and one instance of a tiny recogniser. */
+/** The worker's own pipeline on the queue of `api`, with one decoding child and one instance of the recogniser. */
 export async function startReader(api: Api, { repository, model }: { repository: string; model: string }) {
   const batches: BatchEvent[] = [];
   /** What the pipeline warned of. */
@@ -26,8 +26,9 @@ export async function startReader(api: Api, { repository, model }: { repository:
   const engine = openEngine({
     models,
     decoders: 1,
-    decodeDeadlineMs: 20_000,
-    maxPagePixels: 1e6,
+    // No test that waits for a decoder to be ended may be helped by this.
+    decodeDeadlineMs: 300_000,
+    maxPagePixels: 10e6,
     maxPages: 1000,
   });
   const handler = createPipeline({
