@@ -10,7 +10,9 @@ import { freePorts } from 'glyphmill-cli/free-ports';
 import { repositoryRoot } from './system.ts';
 
 const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
-const shellBlocks = [...readme.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
+const shellBlocksOf = (text: string) =>
+  [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
+const shellBlocks = shellBlocksOf(readme);
 const startDeadlineMs = 120_000;
 const commandDeadlineMs = 120_000;
 
@@ -96,6 +98,15 @@ test('the curl lines of the README work as they are pasted', async () => {
   assert.match(output, /"object":"ocr\.result"/);
   assert.match(output, /"status":"succeeded"/);
   assert.match(output, /Water will be off/);
+});
+
+test('the curl lines of docs/watching.md work as they are pasted', async () => {
+  const [block = ''] = shellBlocksOf(readFileSync(join(repositoryRoot, 'docs/watching.md'), 'utf8'));
+  const output = await shell(block.replaceAll('http://127.0.0.1:8080', url));
+  assert.match(output, /^retry: \d+\n\nid: \d+\nevent: job\.\w+\ndata: \{"object":"job"/);
+  assert.match(output, /\nevent: job\.succeeded\n/);
+  assert.match(output, /"number":4,"status":"succeeded"/);
+  assert.match(output, /Survey of Footbridges/);
 });
 
 test('the commands of the README work as they are pasted', async () => {
