@@ -1,7 +1,7 @@
 import { openEngine } from '@glyphmill/engine/engine';
 import { importMissingModels } from '@glyphmill/inference/default-models';
 import { openModels } from '@glyphmill/inference/models';
-import { startConsumer } from '@glyphmill/queue/consumer';
+import { handBackMs, startConsumer } from '@glyphmill/queue/consumer';
 import { openCachedResults } from '@glyphmill/queue/result-cache';
 import { storeAddress } from '@glyphmill/service/common-settings';
 import { checkReadiness } from '@glyphmill/service/health';
@@ -21,8 +21,10 @@ import { createResultCache } from './result-cache.ts';
 
 /** Documents fetched ahead of the decoding children. */
 const fetchedAhead = 2;
-/** Kept back from the time to shut down, for closing what is open once the jobs are handed back. */
-const closingMs = 5000;
+/** What items still in the models get at the end: their jobs have been handed back. */
+const modelsCloseMs = 500;
+/** Kept back from the time to shut down, for handing jobs back and closing what is open then. */
+const closingMs = handBackMs + modelsCloseMs + 2000;
 
 /** How often a worker looks whether it can still read at all. */
 const modelCheckMs = 1000;
@@ -136,9 +138,10 @@ async function start(config: WorkerConfig): Promise<void> {
     deadlineSeconds: config.shutdownSeconds,
     close: async () => {
       clearInterval(checking);
+      models.drain();
       await consumer.close(Math.max(0, config.shutdownSeconds * 1000 - closingMs));
       engine.close();
-      await models.close();
+      await models.close(modelsCloseMs);
       await server.close();
       results.close();
       store.close();

@@ -108,7 +108,7 @@ export function createPipeline(options: PipelineOptions): Handler {
     const { jobId, task, createdAtMs } = attempt;
     const begunMs = Date.now();
     const end = async (result: Result, stages: StageTimes) => {
-      const kept = await keep(result, jobId);
+      const kept = await keep(result, { jobId, signal: context.signal });
       const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
       const { pages, warnings, usage } = result;
       const pagesFailed = pages.filter(({ status }) => status === 'failed').length;
@@ -157,13 +157,17 @@ export function createPipeline(options: PipelineOptions): Handler {
   }
 
   /** The key is the job's, so that a second attempt writes over what a first one left. */
-  async function keep(result: Result, jobId: string): Promise<KeptResult> {
+  async function keep(
+    result: Result,
+    { jobId, signal }: { jobId: string; signal: AbortSignal },
+  ): Promise<KeptResult> {
     const json = JSON.stringify(result);
     const bytes = Buffer.from(json);
     if (bytes.length <= maxInlineResultBytes) return { kind: 'inline', json };
     const place = { bucket: options.systemBucket, key: `results/${jobId}.json` };
     const contentType = 'application/json';
-    await store.write(place, bytes, { contentType, signal: AbortSignal.timeout(writeTimeoutMs) });
+    const writeSignal = AbortSignal.any([signal, AbortSignal.timeout(writeTimeoutMs)]);
+    await store.write(place, bytes, { contentType, signal: writeSignal });
     return { kind: 'object', ...place };
   }
 }

@@ -79,6 +79,8 @@ export interface Models {
   problems(): ModelProblem[];
   /** Items of all models that wait for an instance. */
   waiting(): number;
+  /** Sends the micro-batches that are forming, and from now on lets no item wait for others to share one. */
+  drain(): void;
   /** Refuses new items, finishes those under way within `deadlineMs`, and ends every instance. */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -197,6 +199,10 @@ function serve(detectors: VersionSet<Region[]>, recognizers: VersionSet<Reading>
       ),
     problems: () => [...detectors.problems(), ...recognizers.problems()],
     waiting: () => alive().reduce((sum, { scheduler }) => sum + scheduler.waiting, 0),
+    drain() {
+      detectors.drain();
+      recognizers.drain();
+    },
     async close(deadlineMs = defaultCloseMs) {
       await Promise.all([detectors.close(deadlineMs), recognizers.close(deadlineMs)]);
     },

@@ -99,10 +99,15 @@ export class Scheduler<Output> {
     }
   }
 
+  /** From now on nothing waits for others to share its micro-batch. */
+  drain(): void {
+    this.#act(this.#batcher.drain(nowUs()));
+  }
+
   /** Refuses new items, finishes those it has within `deadlineMs`, fails the others, and ends the instances. */
   async close(deadlineMs: number): Promise<void> {
     this.#closing = true;
-    this.#act(this.#batcher.drain(nowUs()));
+    this.drain();
     if (this.#jobs.size > 0) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {

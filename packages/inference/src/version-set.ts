@@ -125,6 +125,11 @@ export class VersionSet<Output> {
     }
   }
 
+  /** From now on no item waits for others to share its micro-batch: soon this is closed. */
+  drain(): void {
+    for (const { scheduler } of this.alive) scheduler.drain();
+  }
+
   /** Refuses new items, finishes those under way within `deadlineMs`, and ends what is up or coming up. */
   async close(deadlineMs: number): Promise<void> {
     this.#stop.abort();

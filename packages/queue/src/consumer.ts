@@ -19,7 +19,10 @@ export interface ConsumerOptions {
 
 export interface Consumer {
   ping(): Promise<void>;
-  /** Takes no more jobs, lets those in hand end, and after `graceMs` hands the rest back to the queue. */
+  /**
+   * Takes no more jobs, lets those in hand end, and after `graceMs` hands the rest back to the queue. Resolves at most
+   * `handBackMs` after that, whether Redis is there or not.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -29,6 +32,8 @@ const stalledIntervalMs = 5000;
 /** BullMQ's own limit on stalls; that on crashes in job-run.ts comes first and gives a reason. */
 const maxStalledCount = 10;
 const startDeadlineMs = 10_000;
+/** Enough for giving up a few thousand jobs; a Redis that is away may need any time, and has had the grace to come back. */
+export const handBackMs = 2500;
 
 /** Works through the queue until closed. Throws when Redis cannot be reached or would lose jobs. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
@@ -94,12 +99,27 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     async close(graceMs) {
       policy.close();
       clearInterval(announcing);
-      const timer = setTimeout(() => worker.cancelAllJobs('shutdown'), graceMs);
-      await Promise.all([feeder.close(), worker.close()]);
-      clearTimeout(timer);
+      const handingBack = setTimeout(() => worker.cancelAllJobs('shutdown'), graceMs);
+      const inOrder = Promise.all([feeder.close(), worker.close()]).then(() => queue.close());
+      if (!(await isSettledWithin(inOrder, graceMs + handBackMs))) {
+        onWarning('Redis is away: others take the jobs in hand over when their locks have run out');
+        // It waits for the connection for ever.
+        worker.disconnect().catch(() => {});
+      }
+      clearTimeout(handingBack);
       cancellations.disconnect();
-      await queue.close();
       redis.disconnect();
     },
   };
+}
+
+/** Whether `work` came to its end in time; if not, nobody hears of it any more. */
+async function isSettledWithin(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, false);
+  });
+  const settled = work.then(() => true);
+  settled.catch(() => {});
+  return Promise.race([settled, tooLate]).finally(() => clearTimeout(timer));
 }

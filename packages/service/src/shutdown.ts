@@ -13,11 +13,20 @@ export function onShutdown(options: {
 }): void {
   const { log, deadlineSeconds, close } = options;
   const closing = closeWithGrace(
-    { delay: deadlineSeconds * 1000, logger: false },
+    {
+      delay: deadlineSeconds * 1000,
+      logger: false,
+      onTimeout: () => log.error('the time to shut down is over; exiting with things still open'),
+    },
     async ({ signal, err }) => {
       if (err) log.error({ err }, 'an error nobody handled; shutting down');
       else log.info({ signal }, 'shutting down');
-      await close();
+      try {
+        await close();
+      } catch (error) {
+        log.error({ err: error }, 'shutting down failed; exiting with things still open');
+        throw error;
+      }
     },
   );
   if (process.connected) process.once('disconnect', () => closing.close());
