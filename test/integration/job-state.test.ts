@@ -48,11 +48,15 @@ const outcomes: Record<FinalStatus, Outcome> = {
   canceled: { status: 'canceled' },
 };
 
-/** What is done next; `who` picks one of the tokens given out so far, so that old ones come back. */
+/**
+ * What is done next; `who` picks one of the tokens given out so far, so that old ones come back, and `late` claims for the
+ * round before.
+ */
 const anyStep = fc.record({
   type: fc.constantFrom('claim', 'begin', 'progress', 'release', 'take', 'end', 'end', 'retry', 'delete'),
   who: fc.nat(3),
   worker: fc.constantFrom('w1', 'w2'),
+  late: fc.integer({ min: 0, max: 3 }).map((drawn) => drawn === 0),
   why: fc.constantFrom('cancel', 'expire'),
   status: fc.constantFrom('succeeded', 'partial', 'failed', 'expired', 'canceled'),
 });
@@ -69,6 +73,7 @@ interface Step {
   type: JobEvent['type'];
   who: number;
   worker: string;
+  late: boolean;
   why: 'cancel' | 'expire';
   status: FinalStatus;
 }
@@ -76,14 +81,15 @@ interface Step {
 async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
   const { redis, keys } = queue;
   await redis.flushdb();
-  const job = newJob();
+  const job = { ...newJob(), deadlineMs: Date.now() + 3_600_000 };
   await createJob(redis, keys, { job, limits: testLimits, nowMs: Date.now() });
-  let state: JobState | undefined = newState;
+  let state: JobState | undefined = { ...newState, hasDeadline: true };
   let open = 1;
   const tokens: string[] = ['att_none'];
-  for (const { type, who, worker, why, status } of steps) {
+  for (const { type, who, worker, late, why, status } of steps) {
+    const round = (state?.round ?? 0) - (late ? 1 : 0);
     const token = tokens[Math.max(0, tokens.length - 1 - who)] ?? 'att_none';
-    const played = await act(queue, job.id, { type, token, worker, why, status });
+    const played = await act(queue, job.id, { type, token, worker, round, why, status });
     if (played.newToken !== undefined) tokens.push(played.newToken);
     const before: JobState | undefined = state;
     const expected: Transition = transition(before, played.event);
@@ -102,9 +108,9 @@ async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
 async function act(
   { redis, keys }: TestQueue,
   jobId: string,
-  step: Omit<Step, 'who'> & { token: string },
+  step: Omit<Step, 'who' | 'late'> & { token: string; round: number },
 ): Promise<{ event: JobEvent; answer: string; newToken?: string }> {
-  const { type, token, worker, why, status } = step;
+  const { type, token, worker, round, why, status } = step;
   const attempt: Attempt = {
     ...newJob(),
     jobId,
@@ -116,11 +122,11 @@ async function act(
   };
   switch (type) {
     case 'claim': {
-      const claimed = await claim(redis, keys, { jobId, worker });
-      if (!('attempt' in claimed)) return { event: { type, token: '', worker }, answer: claimed.kind };
+      const claimed = await claim(redis, keys, { jobId, round, worker });
+      if (!('attempt' in claimed)) return { event: { type, token: '', worker, round }, answer: claimed.kind };
       const newToken = claimed.attempt.token;
       const answer = claimed.kind === 'claimed' ? 'ok' : claimed.kind;
-      return { event: { type, token: newToken, worker }, answer, newToken };
+      return { event: { type, token: newToken, worker, round }, answer, newToken };
     }
     case 'begin':
       return {
@@ -178,5 +184,6 @@ async function stored({ redis, keys }: TestQueue, jobId: string): Promise<JobSta
     crashes: Number(crashes),
     begunBy,
     round: Number(round),
+    hasDeadline: hash.deadline !== undefined,
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { JobFailure } from '@glyphmill/contract/failure';
+import { commit } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { AttemptReport, Handler } from '@glyphmill/queue/job-run';
 import {
@@ -54,6 +55,7 @@ test('a transient failure is attempted again and then succeeds', () =>
     await queue.store.submit(job);
     const record = await ends(queue, job.id);
     assert.deepEqual([record.status, record.attempt, record.failure], ['succeeded', 2, null]);
+    await until('both reports', () => worker.reports.length === 2);
     assert.deepEqual(
       worker.reports.map(({ ended, failure }) => [ended, failure?.code]),
       [
@@ -175,16 +177,22 @@ test('a job of a newer producer is left to a newer worker at no cost', () =>
     await worker.close(1000);
   }));
 
-test('a job that the queue itself gives up does not stay open', () =>
+test('a job is given up by its own count of losses, with a reason, and never by the queue for errors of any kind', () =>
   withQueue(async (queue) => {
     const { redis, keys, store } = queue;
-    const job = newJob();
-    await store.submit(job);
-    // What BullMQ leaves on a job that stalled more often than it allows.
-    await redis.hset(`${keys.prefix}:documents:${job.id}`, 'defa', 'job stalled more than allowable limit');
-    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
-    const record = await ends(queue, job.id);
-    assert.deepEqual([record.status, record.failure?.code], ['failed', 'internal']);
+    const [lost, unlucky] = [newJob(), newJob()];
+    for (const job of [lost, unlucky]) await store.submit(job);
+    // What BullMQ notes of stalls and of errors, for example while Redis refused claims.
+    await redis.hset(`${keys.prefix}:documents:${lost.id}`, 'stc', 31);
+    await redis.hset(`${keys.prefix}:documents:${unlucky.id}`, 'atm', 1000);
+    const worker = await startWorker(queue, async ({ jobId }) => {
+      assert.equal(jobId, unlucky.id);
+      return succeeded;
+    });
+    const record = await ends(queue, lost.id);
+    assert.deepEqual([record.status, record.failure?.code], ['failed', 'worker-lost']);
+    assert.match(record.failure?.message ?? '', /lost 31 times/);
+    assert.equal((await ends(queue, unlucky.id)).status, 'succeeded');
     await worker.close(1000);
   }));
 
@@ -248,5 +256,39 @@ test('an attempt that another overtook ends void', () =>
     const [report] = await until('report', () => worker.reports.length > 0 && worker.reports);
     assert.deepEqual([report?.ended, report?.commit], ['void', 'fenced']);
     assert.equal((await store.get('acme', job.id))?.status, 'running');
+    // Whoever overtook it may hold nothing there.
+    await until('it stays in the queue', async () => (await store.counts()).delayed === 1);
     await worker.close(1000);
+  }));
+
+test('a damaged message ends its job also when that was asked for again', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    await store.submit(job);
+    const failure = { code: 'corrupt-document', message: 'cut', retryable: false, phase: 'decode' } as const;
+    const attempt = await begin(redis, keys, job.id);
+    await commit(redis, keys, { attempt, outcome: { status: 'failed', failure } });
+    assert.equal((await store.retry('acme', job.id)).kind, 'queued');
+    await redis.hset(`${keys.prefix}:documents:${job.id}.1`, 'data', '{"v":1,"jobId":7}');
+    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
+    assert.equal((await ends(queue, job.id)).failure?.code, 'invalid-job');
+    await worker.close(1000);
+  }));
+
+test('what BullMQ still hands out of an earlier round leaves the present one alone', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    await store.submit(job);
+    const failure = { code: 'corrupt-document', message: 'cut', retryable: false, phase: 'decode' } as const;
+    const first = await begin(redis, keys, job.id);
+    await commit(redis, keys, { attempt: first, outcome: { status: 'failed', failure } });
+    await store.retry('acme', job.id);
+    await redis.zrem(`${keys.prefix}:documents:prioritized`, `${job.id}.1`);
+    const worker = await startWorker(queue, () => assert.fail('the job was handled'));
+    await until('the earlier one is done with', async () => (await store.counts()).waiting === 0);
+    await worker.close(1000);
+    const record = await store.get('acme', job.id);
+    assert.deepEqual([record?.status, record?.attempt], ['queued', 1]);
   }));

@@ -229,7 +229,7 @@ test('dead letters are listed latest first, by tenant, code and time, in pages',
     for (let index = 0; index < 7; index += 1) {
       const job = newJob({}, index % 2 === 0 ? 'acme' : 'other');
       await store.submit(job);
-      const claimed = await claim(redis, keys, { jobId: job.id, worker: 'w' });
+      const claimed = await claim(redis, keys, { jobId: job.id, round: 0, worker: 'w' });
       assert.ok(claimed.kind === 'claimed');
       const failure = index === 3 ? ({ ...broken, code: 'internal' } as const) : broken;
       await commit(redis, keys, { attempt: claimed.attempt, outcome: { status: 'failed', failure } });
@@ -260,7 +260,7 @@ test('a deleted job is gone with its result, its name in the lists and its place
     const job = newJob();
     await store.submit(job);
     assert.deepEqual(await store.delete('acme', job.id), { kind: 'open', status: 'queued' });
-    const claimed = await claim(redis, keys, { jobId: job.id, worker: 'w' });
+    const claimed = await claim(redis, keys, { jobId: job.id, round: 0, worker: 'w' });
     assert.ok(claimed.kind === 'claimed');
     await commit(redis, keys, { attempt: claimed.attempt, outcome: succeeded });
     assert.equal((await store.delete('other', job.id)).kind, 'missing');
@@ -280,7 +280,7 @@ test('a tenant over its quota is refused while another is not, and may submit ag
       const refused = (error: unknown) => error instanceof QuotaExceeded && error.retryAfterSeconds >= 1;
       await assert.rejects(store.submit(newJob()), refused);
       await store.submit(newJob({}, 'other'));
-      const claimed = await claim(redis, keys, { jobId: first.id, worker: 'w' });
+      const claimed = await claim(redis, keys, { jobId: first.id, round: 0, worker: 'w' });
       assert.ok(claimed.kind === 'claimed');
       await commit(redis, keys, { attempt: claimed.attempt, outcome: succeeded });
       await store.submit(newJob());

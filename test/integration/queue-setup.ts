@@ -91,7 +91,8 @@ export const testLimits: Limits = {
 /** Begins an attempt that must be there to begin. */
 export async function begin(redis: Redis, keys: Keys, jobId: string): Promise<Attempt> {
   const worker = newId('wrk');
-  const claimed = await claim(redis, keys, { jobId, worker });
+  const round = Number((await redis.hget(keys.record(jobId), 'round')) ?? 0);
+  const claimed = await claim(redis, keys, { jobId, round, worker });
   if (claimed.kind !== 'claimed') throw new Error(`expected an attempt at ${jobId}, got ${claimed.kind}`);
   await noteBegun(redis, keys, { attempt: claimed.attempt, worker });
   return claimed.attempt;

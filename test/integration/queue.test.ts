@@ -6,10 +6,11 @@ import { type CommitAnswer, claim, commit, begin as noteBegun, release } from '@
 import { connectConsumer } from '@glyphmill/queue/connection';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import { createJob, type Limits } from '@glyphmill/queue/create';
-import { openDocumentsQueue } from '@glyphmill/queue/documents-queue';
+import { bullIdOf, openDocumentsQueue } from '@glyphmill/queue/documents-queue';
 import { QueueFull, QueueUnavailable, RedisPolicyError } from '@glyphmill/queue/errors';
 import { feed } from '@glyphmill/queue/feeder';
 import { openJobStore } from '@glyphmill/queue/job-store';
+import { retryJob } from '@glyphmill/queue/retry';
 import {
   begin,
   newJob,
@@ -57,7 +58,8 @@ test('a job goes from submitted over claimed to committed, and its result is the
     assert.equal(record.status, 'succeeded');
     assert.deepEqual(record.progress, { pagesTotal: 3, pagesDone: 3, pagesFailed: 0 });
     assert.deepEqual(record.usage, { ...succeeded.usage, cache: 'bypass' });
-    assert.equal(record.expiresAtMs - record.finishedAtMs, 60_000);
+    const lifetimeMs = record.expiresAtMs - record.finishedAtMs;
+    assert.ok(lifetimeMs >= 60_000 && lifetimeMs < 62_000, `${lifetimeMs}`);
     assert.deepEqual(await store.result('acme', job.id), succeeded.result);
     for (const key of [keys.record(job.id), keys.result(job.id)]) {
       const ttlMs = await redis.pttl(key);
@@ -91,11 +93,11 @@ test('a commit is refused when another attempt has begun, when the job has ended
     assert.equal(await commitAs(zombie), 'final');
     assert.equal(await commitAs(attempt), 'final');
     assert.equal((await store.get('acme', job.id))?.status, 'succeeded');
-    assert.deepEqual(await claim(redis, keys, { jobId: job.id, worker: 'w' }), { kind: 'final' });
+    assert.deepEqual(await claim(redis, keys, { jobId: job.id, round: 0, worker: 'w' }), { kind: 'final' });
     assert.equal(await redis.xlen(keys.outbox), 1, 'one event');
     await redis.del(keys.record(job.id));
     assert.equal(await commitAs(attempt), 'missing');
-    assert.deepEqual(await claim(redis, keys, { jobId: job.id, worker: 'w' }), { kind: 'missing' });
+    assert.deepEqual(await claim(redis, keys, { jobId: job.id, round: 0, worker: 'w' }), { kind: 'missing' });
   }));
 
 test('a death is held against a job only if it had begun, and never by the worker that is still alive', () =>
@@ -103,7 +105,7 @@ test('a death is held against a job only if it had begun, and never by the worke
     const job = newJob();
     await store.submit(job);
     const attemptBy = async (worker: string) => {
-      const claimed = await claim(redis, keys, { jobId: job.id, worker });
+      const claimed = await claim(redis, keys, { jobId: job.id, round: 0, worker });
       return claimed.kind === 'claimed' ? claimed.attempt : assert.fail(claimed.kind);
     };
     await attemptBy('one');
@@ -135,17 +137,62 @@ test('an attempt after one that died counts a crash, an attempt after one that w
 test('a job whose producer dies before handing it over reaches the queue all the same', () =>
   withQueue(async ({ store, redis, keys }) => {
     const orphan = newJob();
-    const nowMs = Date.now() - 60_000;
+    const nowMs = Date.now();
     const answer = await createJob(redis, keys, { job: orphan, limits: testLimits, nowMs });
     assert.equal(answer.kind, 'direct');
     assert.equal(await redis.pttl(keys.record(orphan.id)), -1, 'its record stays');
     assert.equal((await store.counts()).waiting, 0);
     const queue = openDocumentsQueue(redis, keys, () => {});
+    assert.equal(await feed({ redis, keys, queue }), 0, 'its producer may still do it');
+    await redis.zadd(keys.feeding, nowMs - 1, orphan.id);
     assert.equal(await feed({ redis, keys, queue }), 1);
     assert.equal((await store.counts()).waiting, 1);
     assert.equal(await feed({ redis, keys, queue }), 0, 'the lease is done with');
     await queue.close();
   }));
+
+test('who adds a job late ends no lease of a later round', () =>
+  withQueue(async ({ store, redis, keys }) => {
+    const job = newJob();
+    await store.submit(job);
+    const outcome = { status: 'failed', failure } as const;
+    await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome });
+    assert.equal((await retryJob(redis, keys, { tenant: 'acme', jobId: job.id })).kind, 'queued');
+    // What a producer or feeder of the first round does that was frozen until now.
+    await redis.zrem(keys.feeding, bullIdOf(job.id, 0));
+    const queue = openDocumentsQueue(redis, keys, () => {});
+    assert.equal(await feed({ redis, keys, queue }), 1);
+    assert.ok(await queue.getJob(bullIdOf(job.id, 1)), 'the second round is in the queue');
+    assert.equal(await redis.zcard(keys.feeding), 0);
+    await queue.close();
+  }));
+
+test('a submission that the connection sent twice is accepted once', () =>
+  withQueue(async ({ store }) => {
+    const job = newJob();
+    await store.submit(job);
+    const again = await store.submit(job);
+    assert.deepEqual([again.record.id, again.usage.jobs], [job.id, 1]);
+    assert.equal((await store.counts()).waiting, 1);
+  }));
+
+test('a worker and an API whose clocks are wrong by hours shorten no lifetime and prolong no lease', async (t) => {
+  await withQueue(async ({ store, redis, keys }) => {
+    const job = newJob({ ttlSeconds: 60 });
+    await store.submit(job);
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 7_200_000 });
+    await commit(redis, keys, { attempt: await begin(redis, keys, job.id), outcome: succeeded });
+    t.mock.timers.setTime(Date.now() + 2 * 7_200_000);
+    const orphan = newJob();
+    await createJob(redis, keys, { job: orphan, limits: testLimits, nowMs: Date.now() });
+    t.mock.timers.reset();
+    const ttlMs = await redis.pttl(keys.record(job.id));
+    assert.ok(ttlMs > 50_000 && ttlMs <= 60_000, `the record lives ${ttlMs} ms`);
+    assert.deepEqual(await store.result('acme', job.id), succeeded.result);
+    const leaseMs = Number(await redis.zscore(keys.feeding, orphan.id)) - Date.now();
+    assert.ok(leaseMs > 0 && leaseMs <= 5000, `the lease lasts ${leaseMs} ms`);
+  });
+});
 
 test('a tenant’s jobs are listed newest first, by pages, by state and by time', () =>
   withQueue(async ({ store, redis, keys }) => {

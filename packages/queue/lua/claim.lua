@@ -1,15 +1,15 @@
 -- Claims a job for an attempt. An earlier attempt that is still 'running' here and had begun to read the document
 -- died without a word: that counts as a crash, unless it is this very worker's, which has only lost its lock.
 -- KEYS  1 record
--- ARGV  2 token of the new attempt  3 now (ms)  4 worker
--- Returns {'missing'}, {'final'} or {'claimed', tenant, task, createdAt, attempt, crashes, deadline or '', status}: with
+-- ARGV  2 token of the new attempt  3 now (ms)  4 worker  5 round that the attempt is of
+-- Returns {'missing'}, {'final'}: the job or this round of it, or {'claimed', tenant, task, createdAt, attempt, crashes, deadline or '', status}: with
 -- the status 'canceling' the attempt has only to end the job.
-local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'createdAt', 'begunBy', 'id', 'deadline')
+local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'createdAt', 'begunBy', 'id', 'deadline', 'round')
 local status = record[1]
 if not status then
   return { 'missing' }
 end
-if not isOpen(status) then
+if not isOpen(status) or (record[8] or '0') ~= ARGV[5] then
   return { 'final' }
 end
 local crashed = status ~= 'queued' and record[5] and record[5] ~= ARGV[4]

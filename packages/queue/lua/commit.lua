@@ -1,7 +1,7 @@
 -- Ends a job: its result, its final state and its webhook event become visible in one step, once.
 -- Refused when the job is final already or when another attempt has begun since (the fence).
 -- KEYS  1 record  2 result  3 outbox  4 expiry index
--- ARGV  2 token  3 status  4 now (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
+-- ARGV  2 token  3 status  4 when it ended (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
 --       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 event, or ''
 --       14 job id  15 pages, or ''  16 pages failed  17 the event's own address, or ''
 --       18 entry in the result cache, or ''  19 its version of the object
@@ -16,7 +16,7 @@ end
 if record[2] ~= ARGV[2] then
   return 'fenced'
 end
-local status, now, id, tenant = ARGV[3], tonumber(ARGV[4]), ARGV[14], record[3]
+local status, now, id, tenant = ARGV[3], clockMs(), ARGV[14], record[3]
 local expiresAt = string.format('%d', now + tonumber(ARGV[5]))
 redis.call('HSET', KEYS[1], 'status', status, 'finishedAt', ARGV[4], 'expiresAt', expiresAt,
   'failure', ARGV[6], 'warnings', ARGV[7], 'usage', ARGV[8], 'timings', ARGV[9],

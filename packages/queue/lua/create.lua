@@ -4,11 +4,13 @@
 -- ARGV  2 job id  3 tenant  4 task  5 now (ms)  6 priority  7 deadline (ms), or ''
 --       8 most jobs that may wait  9 most jobs of a tenant  10 most pages  11 most megapixels
 --       12 length up to which BullMQ's queue is filled  13 lease (ms)  14 lifetime of the idempotency key (ms)
--- Returns {'direct' | 'backlog', the tenant's jobs, pages, megapixels}, {'exists'}, {'full', waiting},
+-- Returns {'direct' | 'backlog' | 'exists', the tenant's jobs, pages, megapixels}, {'full', waiting},
 -- {'quota', what, the tenant's jobs, pages, megapixels} or {'lost'}: the idempotency key is another request's now.
 local id, tenant, now, priority = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
+local usage = redis.call('HMGET', key('usage', tenant), 'jobs', 'pages', 'megapixels')
+local pages, megapixels = usage[2] or '0', usage[3] or '0'
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  return { 'exists' }
+  return { 'exists', usage[1] or '0', pages, megapixels }
 end
 if KEYS[2] ~= KEYS[1] and redis.call('HGET', KEYS[2], 'job') ~= id then
   return { 'lost' }
@@ -18,8 +20,6 @@ local backlog = tonumber(redis.call('GET', key('backlog-size')) or '0')
 if queued + backlog >= tonumber(ARGV[8]) then
   return { 'full', queued + backlog }
 end
-local usage = redis.call('HMGET', key('usage', tenant), 'jobs', 'pages', 'megapixels')
-local pages, megapixels = usage[2] or '0', usage[3] or '0'
 for index, what in ipairs({ 'jobs', 'pages', 'megapixels' }) do
   if tonumber(usage[index] or '0') >= tonumber(ARGV[8 + index]) then
     return { 'quota', what, usage[1] or '0', pages, megapixels }
@@ -39,7 +39,7 @@ if KEYS[2] ~= KEYS[1] then
 end
 local jobs = redis.call('HINCRBY', key('usage', tenant), 'jobs', 1)
 if priority == 'high' or (backlog == 0 and queued < tonumber(ARGV[12])) then
-  redis.call('ZADD', key('feeding'), now + tonumber(ARGV[13]), id)
+  redis.call('ZADD', key('feeding'), clockMs() + tonumber(ARGV[13]), id)
   return { 'direct', jobs, pages, megapixels }
 end
 local waitingHere = redis.call('LLEN', key('backlog', tenant, 'normal')) + redis.call('LLEN', key('backlog', tenant, 'low'))

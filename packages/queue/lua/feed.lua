@@ -3,32 +3,35 @@
 -- Varghese 1995, the cost charged once it is known). What is taken is under a lease: a feeder that dies in between
 -- leaves it to the next. While the queue is paused nothing is taken.
 -- KEYS  1 lease set
--- ARGV  2 now (ms)  3 lease (ms)  4 length up to which BullMQ's queue is filled  5 most jobs to take
+-- ARGV  2 lease (ms)  3 length up to which BullMQ's queue is filled  4 most jobs to take
 -- Returns id, tenant, priority, round of each job taken, one after the other.
-local now, lease, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local now, lease, most = clockMs(), tonumber(ARGV[2]), tonumber(ARGV[4])
 local taken = {}
 if redis.call('HEXISTS', key('documents', 'meta'), 'paused') == 1 then
   return taken
 end
-local function take(id)
+-- A name is a job's of one round, as in BullMQ: what is left over of an earlier round is no longer of use.
+local function take(name)
+  local id, round = string.match(name, '^([^.]+)%.?(%d*)$')
   local record = redis.call('HMGET', key('job', id), 'status', 'tenant', 'priority', 'round')
-  if not isOpen(record[1]) then
-    redis.call('ZREM', KEYS[1], id)
+  round = round == '' and '0' or round
+  if not isOpen(record[1]) or (record[4] or '0') ~= round then
+    redis.call('ZREM', KEYS[1], name)
     return
   end
-  redis.call('ZADD', KEYS[1], now + lease, id)
-  for _, value in ipairs({ id, record[2], record[3] or 'normal', record[4] or '0' }) do
+  redis.call('ZADD', KEYS[1], now + lease, name)
+  for _, value in ipairs({ id, record[2], record[3] or 'normal', round }) do
     taken[#taken + 1] = value
   end
 end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, most)) do
-  take(id)
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, most)) do
+  take(name)
 end
 if redis.call('LLEN', key('backlog-tenants')) == 0 then
   return taken
 end
-local room = math.min(most - #taken / 4, tonumber(ARGV[4]) - queueLength())
+local room = math.min(most - #taken / 4, tonumber(ARGV[3]) - queueLength())
 -- A turn that is waited out moves nothing, and their number is bounded by the largest debt.
 local turns = 2000
 while room > 0 and turns > 0 do

@@ -9,6 +9,12 @@ local function isOpen(status)
   return status == 'queued' or status == 'running' or status == 'canceling'
 end
 
+-- Leases and lifetimes are counted by this one clock: those of the processes may differ by hours.
+local function clockMs()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
 -- Jobs that BullMQ holds and no worker has, by its own names and types, and those on the way there.
 local function queueLength()
   return redis.call('LLEN', key('documents', 'wait')) + redis.call('LLEN', key('documents', 'paused'))

@@ -3,9 +3,13 @@
 -- KEYS  1 record
 -- ARGV  2 token of the taker  3 'cancel' or 'expire'  4 tenant, or '' for any
 -- Returns {'missing'}, {'final', status}, {'told'} or {'taken', tenant, task, round}.
-local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'round', 'id')
+local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'round', 'id', 'deadline')
 local status = record[1]
 if not status or (ARGV[4] ~= '' and record[2] ~= ARGV[4]) then
+  return { 'missing' }
+end
+-- Asked for again since it was found to be late, a job has no deadline any more.
+if ARGV[3] == 'expire' and not record[6] then
   return { 'missing' }
 end
 if not isOpen(status) then

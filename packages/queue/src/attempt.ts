@@ -31,6 +31,7 @@ export type Claim =
   | { kind: 'canceling'; attempt: Claimant }
   | { kind: 'unreadable'; attempt: Claimant }
   | { kind: 'missing' }
+  /** The job has ended, or is in a later round. */
   | { kind: 'final' };
 
 /** Where the result is kept: in Redis, or in the system bucket when it is too large for that. */
@@ -69,16 +70,18 @@ const progressScript = loadScript('progress');
 const releaseScript = loadScript('release');
 const commitScript = loadScript('commit');
 
-/** Claims the job for a new attempt, taking over from one that died. `worker` names the claiming process. */
+/**
+ * Claims this round of the job for a new attempt, taking over from one that died. `worker` names the claiming process.
+ */
 export async function claim(
   redis: Redis,
   keys: Keys,
-  { jobId, worker }: { jobId: string; worker: string },
+  { jobId, round, worker }: { jobId: string; round: number; worker: string },
 ): Promise<Claim> {
   const token = newId('att');
   const answer = await claimScript.run(redis, keys, {
     keys: [keys.record(jobId)],
-    args: [token, Date.now(), worker],
+    args: [token, Date.now(), worker, round],
   });
   const [kind, tenant = '', json = '', createdAt, number, crashes, deadline, status] = answerList(answer);
   if (kind === 'missing' || kind === 'final') return { kind };

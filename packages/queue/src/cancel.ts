@@ -58,6 +58,8 @@ export async function expireDue(context: CancelContext, nowMs: number): Promise<
     else {
       const outcome = { status: 'expired', failure: expired } as const;
       const answer = await commit(redis, keys, { attempt: taken.attempt, outcome });
+      // A worker that claimed it meanwhile needs it there.
+      if (answer === 'fenced') continue;
       await removeFromQueue(context, taken);
       if (answer === 'ok') count += 1;
     }

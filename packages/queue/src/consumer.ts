@@ -1,6 +1,6 @@
 import { Worker } from 'bullmq';
 import { connectConsumer, connectSubscriber, ready } from './connection.ts';
-import { openDocumentsQueue } from './documents-queue.ts';
+import { openDocumentsQueue, retryDelayMs } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
@@ -29,8 +29,8 @@ export interface Consumer {
 /** A worker that holds a job renews its lock; after this long without renewal another worker takes over. */
 const lockDurationMs = 15_000;
 const stalledIntervalMs = 5000;
-/** BullMQ's own limit on stalls; that on crashes in job-run.ts comes first and gives a reason. */
-const maxStalledCount = 10;
+/** None of BullMQ's own (see documents-queue.ts): job-run.ts has the limits on stalls and crashes. */
+const maxStalledCount = Number.MAX_SAFE_INTEGER;
 const startDeadlineMs = 10_000;
 /** Enough for giving up a few thousand jobs; a Redis that is away may need any time, and has had the grace to come back. */
 export const handBackMs = 2500;
@@ -77,17 +77,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       stalledInterval: stalledIntervalMs,
       maxStalledCount,
       drainDelay: 5,
+      settings: { backoffStrategy: retryDelayMs },
     },
   );
   worker.on('error', (error) => onWarning('queue', error));
   worker.on('lockRenewalFailed', (jobIds) => {
     // Another attempt may have begun: this one stops, and what it would commit is refused anyway.
     for (const id of jobIds) worker.cancelJob(id, 'its lock is lost');
-  });
-  worker.on('failed', (job) => {
-    // Without the time it is only between two attempts.
-    if (job?.finishedOn === undefined) return;
-    run.endGivenUp(job).catch((error: Error) => onWarning(`could not end job ${job.id}`, error));
   });
 
   return {

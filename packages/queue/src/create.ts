@@ -26,7 +26,8 @@ export interface Limits {
 export type CreateAnswer =
   /** `direct`: to be added to BullMQ's queue by the caller. The tenant's usage includes this job. */
   | { kind: 'direct' | 'backlog'; usage: QuotaUsage }
-  | { kind: 'exists' }
+  /** The job was written down before, by this very call. */
+  | { kind: 'exists'; usage: QuotaUsage }
   | { kind: 'full'; waiting: number }
   | { kind: 'quota'; unit: QuotaUnit; usage: QuotaUsage }
   /** The reservation of the idempotency key ran out, and another request has it now. */
@@ -64,8 +65,8 @@ export async function createJob(
   switch (kind) {
     case 'direct':
     case 'backlog':
-      return { kind, usage: toUsage(values) };
     case 'exists':
+      return { kind, usage: toUsage(values) };
     case 'lost':
       return { kind };
     case 'full':

@@ -4,10 +4,14 @@ import { Queue } from 'bullmq';
 import type { OnConnectionError, Redis } from './connection.ts';
 import { documentsQueue, type Keys } from './keys.ts';
 
-/** Attempts at one job that fails with transient errors; a job whose process died is counted apart. */
-const maxAttempts = 5;
 /** Wait before the second attempt; it doubles with each further one, less up to half as jitter. */
 export const firstRetryMs = 1000;
+const longestRetryMs = 60_000;
+/**
+ * BullMQ never gives a job up by itself, after however many errors: it would tell only the process that does so, and
+ * should that one die the job would stay open for good. job-run.ts knows the limits, and ends the job before BullMQ does.
+ */
+const bullAttempts = 1_000_000_000;
 
 /** BullMQ runs jobs without a priority first, then by ascending number. */
 export const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
@@ -33,8 +37,8 @@ export function openDocumentsQueue(
     prefix: keys.prefix,
     // Our records are what people read; BullMQ's are kept only to be looked at while something is wrong.
     defaultJobOptions: {
-      attempts: maxAttempts,
-      backoff: { type: 'exponential', delay: firstRetryMs, jitter: 0.5 },
+      attempts: bullAttempts,
+      backoff: { type: 'custom' },
       removeOnComplete: { age: 3600, count: 1000 },
       removeOnFail: { age: 86_400, count: 10_000 },
     },
@@ -64,4 +68,16 @@ function toBullJob({ jobId, tenant, priority, round }: QueueEntry) {
 /** BullMQ's name of a job. A new round gets a new one: the old may still be on its way out there. */
 export function bullIdOf(jobId: string, round: number): string {
   return round === 0 ? jobId : `${jobId}.${round}`;
+}
+
+/** What a name in BullMQ stands for. */
+export function parseBullId(bullId: string): { jobId: string; round: number } {
+  const [jobId = '', round = '0'] = bullId.split('.');
+  return { jobId, round: Number(round) };
+}
+
+/** Wait before the attempt that follows after this many. */
+export function retryDelayMs(attemptsMade: number): number {
+  const delayMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (attemptsMade - 1));
+  return Math.round(delayMs * (1 - Math.random() / 2));
 }

@@ -1,6 +1,6 @@
 import { prioritySchema } from '@glyphmill/contract/request';
 import type { Redis } from './connection.ts';
-import { addToQueue, type DocumentsQueue, type QueueEntry } from './documents-queue.ts';
+import { addToQueue, bullIdOf, type DocumentsQueue, type QueueEntry } from './documents-queue.ts';
 import type { Keys } from './keys.ts';
 import { answerList, loadScript } from './script.ts';
 
@@ -27,12 +27,12 @@ export interface FeederOptions {
 export async function feed({ redis, keys, queue }: FeederOptions): Promise<number> {
   const answer = await feedScript.run(redis, keys, {
     keys: [keys.feeding],
-    args: [Date.now(), leaseMs, shortQueue, mostAtOnce],
+    args: [leaseMs, shortQueue, mostAtOnce],
   });
   const entries = entriesOf(answerList(answer));
   if (entries.length === 0) return 0;
   await addToQueue(queue, entries);
-  await redis.zrem(keys.feeding, ...entries.map(({ jobId }) => jobId));
+  await redis.zrem(keys.feeding, ...entries.map(({ jobId, round }) => bullIdOf(jobId, round)));
   return entries.length;
 }
 

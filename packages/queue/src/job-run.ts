@@ -18,7 +18,7 @@ import {
   reportProgress,
 } from './attempt.ts';
 import type { Redis } from './connection.ts';
-import { firstRetryMs } from './documents-queue.ts';
+import { firstRetryMs, parseBullId } from './documents-queue.ts';
 import type { Keys } from './keys.ts';
 import { createTurns } from './turns.ts';
 
@@ -58,12 +58,16 @@ export interface JobRun {
   attempt(job: Job, held: { lock: string | undefined; signal: AbortSignal }): Promise<void>;
   /** Makes the attempt at this job, if one is in hand, leave at its next step and end the job as canceled. */
   cancel(jobId: string): void;
-  /** Ends a job that the queue has given up by itself, and that would be called running for good. */
-  endGivenUp(job: Job): Promise<void>;
 }
 
+/** Attempts at a job that fails for reasons that may pass. */
+const maxAttempts = 5;
 /** Processes a job may take down with it before it ends as `worker-lost`. */
 const maxCrashes = 3;
+/** Times that a job may be lost with a worker or its connection, whoever is to blame. */
+const maxStalls = 30;
+/** When a job is looked at again that was found to be another attempt's. */
+const lookAgainMs = 5000;
 /** Wait of a job that this worker is too old for. */
 const newerRetryMs = 5000;
 /** Longer than any attempt lasts, and what a timer can hold. */
@@ -87,13 +91,6 @@ const pastDeadline: Failure = {
 const canceled: Outcome = { status: 'canceled' };
 const expired: Outcome = { status: 'expired', failure: pastDeadline };
 
-const givenUp: Failure = {
-  code: 'internal',
-  message: 'The queue gave this job up before an attempt could end it; submit the document again.',
-  retryable: true,
-  phase: 'queue',
-};
-
 export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
   const worker = newId('wrk');
   const takeTurn = createTurns();
@@ -106,80 +103,84 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
         await job.moveToDelayed(Date.now() + newerRetryMs, lock);
         throw new DelayedError();
       }
-      const attempt = await take(job);
+      const attempt = await take(job, lock);
       if (attempt === undefined) return;
       const begunMs = performance.now();
       const report = (end: Omit<AttemptReport, 'attempt' | 'durationMs'>) =>
         onAttempt({ attempt, durationMs: performance.now() - begunMs, ...end });
       const early = endEarly(attempt);
+      let end: Omit<AttemptReport, 'attempt' | 'durationMs'>;
       try {
         const either = AbortSignal.any([signal, early.signal]);
-        const work = () => handle(attempt, { signal: either, leave: early.leave });
+        const work = () => handle(attempt, job, { signal: either, leave: early.leave });
         // Jobs that may have killed a worker take turns, so that the next death tells which of them it was.
-        report(await finish(attempt, await (attempt.crashes > 0 ? takeTurn(work, either) : work())));
+        end = await finish(attempt, await (attempt.crashes > 0 ? takeTurn(work, either) : work()));
       } catch (error) {
-        const outcome = early.outcome();
-        if (outcome !== undefined) return report(await finish(attempt, outcome));
-        if (signal.aborted) {
-          if ((await release(redis, keys, attempt)) === 'canceling') {
-            return report(await finish(attempt, canceled));
-          }
+        const failure = toFailure(error, 'queue');
+        const isRetried = failure.retryable && hasAttemptsLeft(job) && hasTimeLeft(job, attempt);
+        const isReleased =
+          early.outcome() === undefined &&
+          (signal.aborted || isRetried) &&
+          (await release(redis, keys, attempt)) !== 'canceling';
+        if (isReleased && signal.aborted) {
           report({ ended: 'handed-back' });
           await job.moveToWait(lock);
           throw new WaitingError();
         }
-        const failure = toFailure(error, 'queue');
-        if (failure.retryable && hasAttemptsLeft(job) && hasTimeLeft(job, attempt)) {
-          if ((await release(redis, keys, attempt)) === 'canceling') {
-            return report(await finish(attempt, canceled));
-          }
+        if (isReleased) {
           report({ ended: 'retried', failure, error });
           throw error;
         }
-        report({ ...(await finish(attempt, { status: 'failed', failure })), error });
-        throw new UnrecoverableError(failure.code);
+        const other = signal.aborted || isRetried ? canceled : { status: 'failed' as const, failure };
+        const outcome = early.outcome() ?? other;
+        end = { ...(await finish(attempt, outcome)), ...(outcome.status === 'failed' ? { error } : {}) };
       } finally {
         early.clear();
       }
+      report(end);
+      if (end.commit === 'fenced') await leaveInQueue(job, lock);
+      if (end.ended === 'failed') throw new UnrecoverableError(end.failure?.code);
     },
     cancel: (jobId) => leaving.get(jobId)?.(canceled),
-    async endGivenUp(job) {
-      const claimed = await claim(redis, keys, { jobId: `${job.id}`, worker });
-      if (claimed.kind === 'missing' || claimed.kind === 'final') return;
-      onWarning(`job ${job.id} was given up by the queue: ${job.failedReason}`);
-      const outcome: Outcome =
-        claimed.kind === 'canceling' ? canceled : { status: 'failed', failure: givenUp };
-      await commit(redis, keys, { attempt: claimed.attempt, outcome });
-    },
   };
 
   /** Undefined when the job has ended already. A damaged one ends here, since it would come back for ever. */
-  async function take(job: Job): Promise<Attempt | undefined> {
-    const message = messageSchema.safeParse(job.data);
-    // The queue knows each job under its own id, so that it can be ended even where its message is damaged.
-    const jobId = message.success ? message.data.jobId : `${job.id}`;
-    const claimed = await claim(redis, keys, { jobId, worker });
+  async function take(job: Job, lock: string | undefined): Promise<Attempt | undefined> {
+    // The queue knows each job under its own name, so that it can be ended even where its message is damaged.
+    const claimed = await claim(redis, keys, { ...parseBullId(`${job.id}`), worker });
     if (claimed.kind === 'missing' || claimed.kind === 'final') return undefined;
-    if (claimed.kind === 'canceling') {
-      await commit(redis, keys, { attempt: claimed.attempt, outcome: canceled });
-      return undefined;
-    }
-    if (claimed.kind === 'claimed' && message.success) return claimed.attempt;
-    onWarning(`job ${job.id} cannot be read and ends as ${invalidJob.code}`);
-    const outcome = { status: 'failed', failure: invalidJob } as const;
-    await commit(redis, keys, { attempt: claimed.attempt, outcome });
+    if (claimed.kind === 'claimed' && messageSchema.safeParse(job.data).success) return claimed.attempt;
+    const isCanceled = claimed.kind === 'canceling';
+    if (!isCanceled) onWarning(`job ${job.id} cannot be read and ends as ${invalidJob.code}`);
+    const outcome: Outcome = isCanceled ? canceled : { status: 'failed', failure: invalidJob };
+    const answer = await commit(redis, keys, { attempt: claimed.attempt, outcome });
+    if (answer === 'fenced') await leaveInQueue(job, lock);
+    if (isCanceled) return undefined;
     throw new UnrecoverableError(invalidJob.code);
+  }
+
+  /**
+   * The job is another attempt's by now, which may hold nothing in BullMQ, having come too late to it: BullMQ has to keep
+   * the job until somebody finds it ended.
+   */
+  async function leaveInQueue(job: Job, lock: string | undefined): Promise<never> {
+    await job.moveToDelayed(Date.now() + lookAgainMs, lock);
+    throw new DelayedError();
   }
 
   async function handle(
     attempt: Attempt,
+    { stalledCounter }: Job,
     { signal, leave }: { signal: AbortSignal; leave: (outcome: Outcome) => void },
   ): Promise<Outcome> {
     signal.throwIfAborted();
-    if (attempt.crashes >= maxCrashes) throw lost(attempt.crashes);
-    // A worker that was not told of a cancellation, its connection being away, hears of it here.
+    if (attempt.crashes >= maxCrashes)
+      throw lost(`The worker died ${attempt.crashes} times while it held this job`);
+    if (stalledCounter > maxStalls) throw lost(`This job was lost ${stalledCounter} times with its worker`);
+    // A worker that was not told of a cancellation, its connection being away, hears of it here. So does one whose job
+    // is another attempt's by now: it may stop as well, and what it commits is refused anyway.
     const heed = (answer: AttemptAnswer) => {
-      if (answer === 'canceling') leave(canceled);
+      if (answer !== 'ok') leave(canceled);
     };
     return handler(attempt, {
       signal,
@@ -230,8 +231,8 @@ export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: Job
   }
 }
 
-function hasAttemptsLeft({ opts, attemptsMade }: Job): boolean {
-  return attemptsMade + 1 < (opts.attempts ?? 1);
+function hasAttemptsLeft({ attemptsMade }: Job): boolean {
+  return attemptsMade + 1 < maxAttempts;
 }
 
 /** Whether another attempt could begin before the deadline; waiting past it would hide why this one failed. */
@@ -246,10 +247,10 @@ function isOfNewerProducer(data: unknown): boolean {
   return newerSchema.safeParse(data).success;
 }
 
-function lost(crashes: number): JobFailure {
+function lost(what: string): JobFailure {
   return new JobFailure({
     code: 'worker-lost',
-    message: `The worker died ${crashes} times while it held this job; look at this document by hand.`,
+    message: `${what}; look at this document by hand.`,
     retryable: false,
     phase: 'queue',
   });

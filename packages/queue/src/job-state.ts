@@ -15,7 +15,7 @@ import { type FinalStatus, isFinal, type Status } from '@glyphmill/contract/job'
 // | nothing yet                        | queued: in the backlog, or leased to whoever adds it         |
 // | wait, prioritized, delayed, paused | queued, or canceling for the moment until it is removed      |
 // | active                             | running or canceling; queued between its fetch and our claim |
-// | completed, failed                  | a final state, or the job is queued under a new round        |
+// | completed, failed                  | a final state, or open in a later round, under another name  |
 
 /** What decides what may happen to a job next. */
 export interface JobState {
@@ -28,10 +28,12 @@ export interface JobState {
   begunBy: string;
   /** How often somebody asked for the ended job to be done again. */
   round: number;
+  /** Until it is asked for again. */
+  hasDeadline: boolean;
 }
 
 export type JobEvent =
-  | { type: 'claim'; token: string; worker: string }
+  | { type: 'claim'; token: string; worker: string; round: number }
   | { type: 'begin'; token: string; worker: string }
   | { type: 'progress'; token: string }
   | { type: 'release'; token: string }
@@ -77,6 +79,7 @@ export const newState: JobState = {
   crashes: 0,
   begunBy: '',
   round: 0,
+  hasDeadline: false,
 };
 
 /** What `event` does to a job. Pure, and total: an event that is refused changes nothing and says why. */
@@ -92,7 +95,8 @@ export function transition(state: JobState | undefined, event: JobEvent): Transi
 
   switch (event.type) {
     case 'claim': {
-      if (isFinal(state.status)) return refuse('final');
+      // What BullMQ still hands out of an earlier round would only get in the way of the present one.
+      if (isFinal(state.status) || event.round !== state.round) return refuse('final');
       const crashed = state.status !== 'queued' && state.begunBy !== '' && state.begunBy !== event.worker;
       return change(
         {
@@ -117,6 +121,8 @@ export function transition(state: JobState | undefined, event: JobEvent): Transi
       if (canceling) return refuse('canceling');
       return change({ status: 'queued', token: '', begunBy: '' }, ['announce']);
     case 'take':
+      // It was found to be late, and asked for again since.
+      if (event.why === 'expire' && !state.hasDeadline) return refuse('missing');
       if (isFinal(state.status)) return refuse('final');
       if (state.status === 'queued') {
         const status = event.why === 'cancel' ? 'canceling' : 'queued';
@@ -132,11 +138,10 @@ export function transition(state: JobState | undefined, event: JobEvent): Transi
       if (state.status !== 'failed' && state.status !== 'partial' && state.status !== 'expired') {
         return refuse('refused');
       }
-      return change({ status: 'queued', crashes: 0, begunBy: '', round: state.round + 1 }, [
-        'void-result',
-        'feed',
-        'announce',
-      ]);
+      return change(
+        { status: 'queued', crashes: 0, begunBy: '', round: state.round + 1, hasDeadline: false },
+        ['void-result', 'feed', 'announce'],
+      );
     case 'delete':
       if (!isFinal(state.status)) return refuse('open');
       return { answer: 'deleted', state: undefined, effects: ['announce'] };

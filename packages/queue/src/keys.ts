@@ -39,7 +39,7 @@ export function keysOf(shard: string) {
     deadLetters: `${prefix}:dead-letters`,
     /** Jobs that wait their tenant's turn before they go into BullMQ's queue. */
     backlogSize: `${prefix}:backlog-size`,
-    /** Jobs on the way into BullMQ's queue, by the time after which somebody else may put them there. */
+    /** Jobs on the way into BullMQ's queue, by their names there, by the time after which somebody else may put them there. */
     feeding: `${prefix}:feeding`,
     /** Jobs that ended in this slot of ten seconds, by tenant; '' is all of them. */
     ended: (slot: number) => `${prefix}:ended:${slot}`,

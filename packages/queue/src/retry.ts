@@ -25,7 +25,7 @@ export async function retryJob(
 ): Promise<RetryAnswer> {
   const answer = await retryScript.run(redis, keys, {
     keys: [keys.record(jobId), keys.result(jobId), keys.feeding, keys.expiry],
-    args: [tenant ?? '', jobId, Date.now()],
+    args: [tenant ?? '', jobId],
   });
   const [kind, second = '', third = ''] = answerList(answer);
   if (kind === 'missing') return { kind };

@@ -1,7 +1,7 @@
 import type { Admission } from './admission.ts';
 import type { Redis } from './connection.ts';
 import { createJob, type Limits, type NewJob } from './create.ts';
-import { addToQueue, type DocumentsQueue } from './documents-queue.ts';
+import { addToQueue, bullIdOf, type DocumentsQueue } from './documents-queue.ts';
 import { IdempotencyConflict } from './errors.ts';
 import type { JobRecord } from './job-record.ts';
 import type { Keys } from './keys.ts';
@@ -36,7 +36,9 @@ export function createSubmit(options: {
           'Another request with this Idempotency-Key went ahead of this one; ask again with the same key.',
         );
       case 'exists':
-        throw new Error(`there is a job ${job.id} already`);
+        // The connection broke before the answer came, and the client sent the call once more. What was accepted is
+        // in the backlog or under a lease.
+        break;
       case 'direct':
         // The job is accepted: should this fail, whoever feeds the queue adds it when the lease is over.
         await handOver(job).catch(() => {});
@@ -46,7 +48,7 @@ export function createSubmit(options: {
 
   async function handOver({ id, tenant, task }: NewJob): Promise<void> {
     await addToQueue(queue, [{ jobId: id, tenant, priority: task.priority, round: 0 }]);
-    await redis.zrem(keys.feeding, id);
+    await redis.zrem(keys.feeding, bullIdOf(id, 0));
   }
 }
 
