@@ -166,31 +166,32 @@ test('simulate plans batch sizes and delays for a load', async () => {
   for (const { meanFill, throughputPerSecond } of plans) assert.ok(meanFill > 0 && throughputPerSecond > 100);
 });
 
-test('simulate plays a file of 100,000 arrivals in under 5 seconds of processor time', async () => {
+test('simulate plays a file of 100,000 arrivals for a few times what it costs to start the command', async () => {
   const file = join(folder, 'many.json');
   const arrivals = Array.from({ length: 100_000 }, (_, id) => ({ id, t: 10 * id, shape: id % 12 }));
   const cfg = { maxBatchSize: 64, preferred: [32], maxQueueDelayUs: 2000, instances: 16, svc: [1900, 90] };
   writeFileSync(file, JSON.stringify({ name: 'many', cfg: { ...cfg, enforceEqualShape: true }, arrivals }));
-  const command = `TIMEFORMAT='%U %S'; time "$0" "$@" > "$OUT"`;
-  const args = [
-    process.execPath,
-    join(repositoryRoot, 'apps/cli/bin/glyphmill.js'),
-    'simulate',
-    file,
-    '--json',
-  ];
   const out = join(folder, 'many-out.json');
-  const { stderr } = await promisify(execFile)('bash', ['-euc', command, ...args], {
-    cwd: repositoryRoot,
-    env: { ...process.env, OUT: out },
-    timeout: 120_000,
-  });
+  // Both at a time when the machine may do other work: alone the first costs about 0.7 s and the second 2.3 s.
+  const startSeconds = await processorSeconds(['--version'], out);
+  const seconds = await processorSeconds(['simulate', file, '--json'], out);
   const [trace] = JSON.parse(readFileSync(out, 'utf8')).vectors;
   const sizes: number[] = trace.batches.map(({ size }: { size: number }) => size);
   assert.equal(
     sizes.reduce((sum, size) => sum + size),
     100_000,
   );
-  const [user = Number.NaN, system = Number.NaN] = stderr.trim().split(' ').map(Number);
-  assert.ok(user + system < 5, `it took ${user} s in user mode and ${system} s in the kernel`);
+  assert.ok(seconds < 7 * startSeconds, `it took ${seconds} s, and to start ${startSeconds} s`);
 });
+
+/** User and system time of a command of ours, in seconds; what it prints goes to `out`. */
+async function processorSeconds(args: string[], out: string): Promise<number> {
+  const bin = join(repositoryRoot, 'apps/cli/bin/glyphmill.js');
+  const { stderr } = await promisify(execFile)(
+    'bash',
+    ['-euc', `TIMEFORMAT='%U %S'; time "$0" "$@" > "$OUT"`, process.execPath, bin, ...args],
+    { cwd: repositoryRoot, env: { ...process.env, OUT: out }, timeout: 120_000 },
+  );
+  const [user = Number.NaN, system = Number.NaN] = stderr.trim().split(' ').map(Number);
+  return user + system;
+}
