@@ -116,7 +116,7 @@ test('a document none of whose pages can be read fails with the first one’s fa
 test('a page whose decoding takes too long is cut off, and the pages after it are read', async () => {
   const bytes = await documentOf(3);
   const result = await read(bytes, {
-    engine: { decodeDeadlineMs: 6000 },
+    engine: { decodeDeadlineMs: 8000 },
     // Told just before the first page is decoded.
     onProgress: ({ page, pagesDone }) => {
       if (page === undefined && pagesDone === 0) stopDecoder();
@@ -126,18 +126,31 @@ test('a page whose decoding takes too long is cut off, and the pages after it ar
 });
 
 /** Reads a document while the child that is asked for a page that `isDeadly` dies at that moment. */
-async function readWithDeaths(bytes: Uint8Array, isDeadly: (page: number, death: number) => boolean) {
+async function readWithDeaths(
+  bytes: Uint8Array,
+  isDeadly: (page: number, death: number) => boolean,
+  // Whether the child after the first death hangs before it has opened the document.
+  { isStuckAfterwards = false, deadlineMs = 20_000 } = {},
+) {
   const scan = new Scan({ mode: 'line', options: optionsSchema.parse({}), signal: never });
-  const pool = openDecoderPool({ decoders: 1, deadlineMs: 20_000, memoryBytes: 600e6 });
+  const pool = openDecoderPool({ decoders: 1, deadlineMs, memoryBytes: 600e6 });
   const reader = createPageReader({ models, inFlight: new Budget(1e6) });
   let deaths = 0;
+  const dieAt = (page: number, decoder: Decoder) => {
+    if (!isDeadly(page, deaths + 1)) return;
+    deaths += 1;
+    decoder.kill();
+  };
   const mortal = (decoder: Decoder): Decoder => ({
-    open: decoder.open,
-    page: (request, signal) => {
-      if (isDeadly(request.number, deaths + 1)) {
-        deaths += 1;
-        decoder.kill();
+    open: (request, signal) => {
+      if (deaths === 1 && isStuckAfterwards) {
+        isStuckAfterwards = false;
+        stopDecoder();
       }
+      return decoder.open(request, signal);
+    },
+    page: (request, signal) => {
+      dieAt(request.number, decoder);
       return decoder.page(request, signal);
     },
     crop: decoder.crop,
@@ -182,6 +195,17 @@ test('a decoder that crashes once costs no page, and one that crashes at a page 
   assert.equal(again.deaths, 2);
 });
 
+test('a fresh decoder that does not open the document in time is replaced too', async () => {
+  const { pages } = await readWithDeaths(await documentOf(3), (page, death) => page === 2 && death === 1, {
+    isStuckAfterwards: true,
+    deadlineMs: 8000,
+  });
+  assert.deepEqual(
+    pages.map(({ status }) => status),
+    ['succeeded', 'succeeded', 'succeeded'],
+  );
+});
+
 test('a document that goes on ending its decoders is given up after eight, with what was read kept', async () => {
   const { pages, deaths } = await readWithDeaths(await documentOf(9), (page) => page > 1);
   assert.equal(deaths, 8);
@@ -197,7 +221,7 @@ test('a document that goes on ending its decoders is given up after eight, with 
 });
 
 test('a crash at the only page of a document is left to another attempt', async () => {
-  const failure = await failureOf(readWithDeaths(await documentOf(1), () => true));
+  const failure = await failureOf(readWithDeaths(await documentOf(1), (page) => page === 1));
   assert.deepEqual([failure.code, failure.retryable], ['decode-crashed', true]);
 });
 

@@ -40,7 +40,14 @@ export async function scanPages(
     const left = rest;
     if (lost >= maxLostDecoders) return giveUp(left, scan);
     rest = await decoders.use(scan.signal, async (decoder) => {
-      await decoder.open(document, scan.signal);
+      try {
+        await decoder.open(document, scan.signal);
+      } catch (error) {
+        scan.signal.throwIfAborted();
+        if (!(error instanceof JobFailure) || error.failure.retryable) throw error;
+        // It took too long, which it did not before: for what was read meanwhile another child is tried.
+        return { ...left, lost: error };
+      }
       return decodePages(left, { decoder, reader, scan });
     });
   }
