@@ -67,14 +67,21 @@ export function createContractCheck(document: unknown): ContractCheck {
       type,
       'schema',
     ];
-    const body: unknown = type.endsWith('json') ? JSON.parse(answer.text) : answer.text;
-    validate(`#/${steps.map(escapeStep).join('/')}`, body, seen);
+    for (const body of bodiesOf(type, answer.text)) {
+      validate(`#/${steps.map(escapeStep).join('/')}`, body, seen);
+    }
   };
 
   function validate(reference: string, body: unknown, seen: string): void {
     const matches = ajv.getSchema(`api${reference}`) ?? ajv.compile({ $ref: `api${reference}` });
     assert.ok(matches(body), `${seen}: ${ajv.errorsText(matches.errors)}\n${JSON.stringify(body)}`);
   }
+}
+
+/** Of JSON lines each is described for itself. */
+function bodiesOf(type: string, text: string): unknown[] {
+  if (type !== 'application/x-ndjson') return [type.endsWith('json') ? JSON.parse(text) : text];
+  return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
 }
 
 function templateOf(templates: string[], path: string): string | undefined {

@@ -54,6 +54,10 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'DELETE /v1/webhook-endpoints/{id} webhooks:admin',
     'GET /livez public',
     'GET /readyz public',
+    'GET /v1/batches jobs:read',
+    'GET /v1/batches/{id} jobs:read',
+    'GET /v1/batches/{id}/items jobs:read',
+    'GET /v1/batches/{id}/results jobs:read',
     'GET /v1/dead-letters admin',
     'GET /v1/jobs jobs:read',
     'GET /v1/jobs/{id} jobs:read',
@@ -70,6 +74,9 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'GET /v1/webhook-endpoints/{id}/deliveries webhooks:admin',
     'GET /v1/webhook-secret webhooks:admin',
     'PATCH /v1/webhook-endpoints/{id} webhooks:admin',
+    'POST /v1/batches jobs:write',
+    'POST /v1/batches/{id}/cancel jobs:write',
+    'POST /v1/batches/{id}/retry-failed jobs:write',
     'POST /v1/dead-letters/redrive admin',
     'POST /v1/jobs jobs:write',
     'POST /v1/jobs/{id}/cancel jobs:write',
@@ -86,7 +93,12 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
   const bodies = Object.entries(document.webhooks).map(
     ([name, webhook]) => `${name} ${/schemas\/(\w+)/.exec(JSON.stringify(webhook))?.[1]}`,
   );
-  assert.deepEqual(bodies, ['jobEnded JobEvent', 'endpointDisabled EndpointDisabledEvent', 'ping PingEvent']);
+  assert.deepEqual(bodies, [
+    'jobEnded JobEvent',
+    'batchCompleted BatchEvent',
+    'endpointDisabled EndpointDisabledEvent',
+    'ping PingEvent',
+  ]);
 });
 
 test('every problem code is documented with some route, under its own status', async () => {

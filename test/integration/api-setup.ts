@@ -11,6 +11,7 @@ import { startRedis } from '@glyphmill/embedded/redis';
 import type { Intercept } from '@glyphmill/embedded/s3-faults';
 import { startS3 } from '@glyphmill/embedded/s3-server';
 import type { Read } from '@glyphmill/queue/attempt';
+import { startBatchWorker } from '@glyphmill/queue/batch-worker';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import { openEndpointStore } from '@glyphmill/queue/endpoint-store';
 import type { Handler } from '@glyphmill/queue/job-run';
@@ -20,6 +21,7 @@ import { type ApiKeyEntry, newApiKey, type Scope } from '@glyphmill/service/api-
 import { createLogger } from '@glyphmill/service/logger';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { buildApp } from 'glyphmill-api/app';
+import { createBatchReader } from 'glyphmill-api/batch-reader';
 import { limitsOf, readApiConfig } from 'glyphmill-api/config';
 import { createMetrics } from 'glyphmill-api/metrics';
 import { createReadiness } from 'glyphmill-api/readiness';
@@ -43,6 +45,7 @@ export async function startStores(intercept?: Intercept) {
   return {
     dir,
     env,
+    redis,
     async stop() {
       await s3.stop();
       await redis.stop();
@@ -88,6 +91,12 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
   const s3 = new S3Client({ ...store, credentials, endpoint: config.s3Endpoint ?? '' });
   await objects.ensureBucket(config.s3SystemBucket);
   const entries = new Map<string, ApiKeyEntry>();
+  const batchWorker = await startBatchWorker({
+    address,
+    limits: limitsOf(config),
+    read: createBatchReader({ objects, systemBucket: config.s3SystemBucket }),
+    onError: () => {},
+  });
   const metrics = createMetrics(jobs);
   const app = await buildApp({
     config,
@@ -113,6 +122,14 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
       return Contents.map(({ Key = '' }) => Key);
     },
+    async put(bucket: string, key: string, body: string | Buffer): Promise<void> {
+      await objects.ensureBucket(bucket);
+      const bytes = Buffer.from(body);
+      await objects.write({ bucket, key }, bytes, {
+        contentType: 'application/octet-stream',
+        signal: AbortSignal.timeout(10_000),
+      });
+    },
     /** A caller with a key of its own. */
     caller(options: { tenant?: string; scopes?: Scope[]; buckets?: ApiKeyEntry['buckets'] } = {}) {
       const { tenant = 'acme', scopes = ['admin'], buckets } = options;
@@ -124,6 +141,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     stranger: createCaller({ baseUrl, check, key: undefined }),
     async close() {
       await app.close();
+      await batchWorker.close();
       endpoints.close();
       await jobs.close();
       objects.close();

@@ -2,6 +2,7 @@
 // both, and every answer and every state compared.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { newId } from '@glyphmill/contract/id';
 import { type FinalStatus, isFinal, statusSchema } from '@glyphmill/contract/job';
 import {
   type Attempt,
@@ -12,6 +13,8 @@ import {
   release,
   reportProgress,
 } from '@glyphmill/queue/attempt';
+import { batchJobId } from '@glyphmill/queue/batch-job-id';
+import { holdLease, takeBatches } from '@glyphmill/queue/batch-lease';
 import { createJob } from '@glyphmill/queue/create';
 import {
   type JobEvent,
@@ -79,12 +82,12 @@ interface Step {
 }
 
 async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
-  const { redis, keys } = queue;
+  const { redis, keys, store } = queue;
   await redis.flushdb();
-  const job = { ...newJob(), deadlineMs: Date.now() + 3_600_000 };
-  await createJob(redis, keys, { job, limits: testLimits, nowMs: Date.now() });
+  const { job, batch } = await createInBatch(queue);
   let state: JobState | undefined = { ...newState, hasDeadline: true };
   let open = 1;
+  let completions = 0;
   const tokens: string[] = ['att_none'];
   for (const { type, who, worker, late, why, status } of steps) {
     const round = (state?.round ?? 0) - (late ? 1 : 0);
@@ -96,12 +99,43 @@ async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
     assert.equal(played.answer, expected.answer, `${JSON.stringify(before)} ${JSON.stringify(played.event)}`);
     state = expected.state;
     assert.deepEqual(await stored(queue, job.id), state);
-    if (expected.effects.includes('finish')) open = 0;
+    if (expected.effects.includes('finish')) {
+      open = 0;
+      completions += 1;
+    }
     if (expected.effects.includes('feed')) open = 1;
     assert.equal(Number((await redis.hget(keys.usage(job.tenant), 'jobs')) ?? 0), open, 'the quota');
     const ttlMs = await redis.pttl(keys.record(job.id));
     assert.equal(ttlMs > 0, state !== undefined && isFinal(state.status), `a lifetime of ${ttlMs} ms`);
+    const counted = await store.batches.get(job.tenant, batch.id);
+    const counts = Object.entries(counted?.counts ?? {}).filter(([, count]) => count !== 0);
+    assert.deepEqual(counts, [[state?.status ?? 'deleted', 1]], 'how its batch counts it');
+    assert.equal(counted?.finishedAtMs !== null, open === 0, 'whether its batch has completed');
+    assert.equal(await redis.xlen(keys.outbox), completions, 'events of its batch');
   }
+}
+
+/** A job that is the only one of its batch, which tells when it completes. */
+async function createInBatch({ redis, keys, store }: TestQueue) {
+  const { tenant, task } = newJob();
+  const batch = { id: newId('bat'), tenant };
+  const plan = { source: { type: 'items', count: 1 } as const, task, deadlineMs: null };
+  const receiver = { url: 'https://hooks.example/', endpointIds: null };
+  await store.batches.create({ ...batch, plan, entries: [], rejected: [], receiver });
+  const job = {
+    id: batchJobId(batch.id, 0),
+    tenant,
+    task,
+    batch: { id: batch.id, index: 0 },
+    deadlineMs: Date.now() + 3_600_000,
+  };
+  await createJob(redis, keys, { job, limits: testLimits, nowMs: Date.now() });
+  const [token, stop] = ['wrk_one', new AbortController()];
+  await takeBatches(redis, keys, { token, most: 1 });
+  const lease = holdLease(redis, keys, { batchId: batch.id, token, stop, onError: assert.fail });
+  await lease.endIngest({ state: 'done' });
+  lease.close();
+  return { job, batch };
 }
 
 /** Does to the job in Redis what the step says, and tells it as an event and an answer of the page of states. */

@@ -292,20 +292,20 @@ test('an idempotency key stands for one job, whoever dies in the middle', () =>
   withQueue(async ({ store, redis, keys }) => {
     const key = { value: 'order 1', fingerprint: 'a' };
     const job = { ...newJob(), idempotencyKey: key };
-    const wanted = { tenant: 'acme', jobId: job.id, key };
+    const wanted = { tenant: 'acme', id: job.id, key };
     assert.deepEqual(await store.reserveKey(wanted), { kind: 'reserved' });
-    const second = { tenant: 'acme', jobId: newJob().id, key };
+    const second = { tenant: 'acme', id: newJob().id, key };
     assert.deepEqual(await store.reserveKey(second), { kind: 'pending' });
     const other = { ...second, key: { ...key, fingerprint: 'b' } };
     assert.deepEqual(await store.reserveKey(other), { kind: 'reused' });
     assert.deepEqual(await store.reserveKey({ ...second, tenant: 'other' }), { kind: 'reserved' });
     // The job is durable with its key from one script on: a producer that dies right after it is no matter.
     await createJob(redis, keys, { job, limits: testLimits, nowMs: Date.now() });
-    assert.deepEqual(await store.reserveKey(second), { kind: 'done', jobId: job.id });
+    assert.deepEqual(await store.reserveKey(second), { kind: 'done', id: job.id });
     await store.forgetKey(wanted);
     assert.deepEqual(
       await store.reserveKey(second),
-      { kind: 'done', jobId: job.id },
+      { kind: 'done', id: job.id },
       'it is no reservation any more',
     );
     const lost = await createJob(redis, keys, {

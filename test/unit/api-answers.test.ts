@@ -170,6 +170,7 @@ function record(): JobRecord {
       inline: null,
     },
     status: 'queued',
+    batch: null,
     createdAtMs: 1_700_000_000_000,
     startedAtMs: null,
     finishedAtMs: null,

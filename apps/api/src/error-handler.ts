@@ -6,6 +6,7 @@ import {
   QueueUnavailable,
   QuotaExceeded,
   RedisPolicyError,
+  TooManyBatches,
 } from '@glyphmill/queue/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -62,6 +63,12 @@ function toProblem(error: unknown): Problem {
       detail: error.message,
       retryAfterSeconds: error.retryAfterSeconds,
       headers: rateLimitHeaders(error.usage, error.limits, error),
+    });
+  }
+  if (error instanceof TooManyBatches) {
+    return new Problem('quota-exceeded', {
+      detail: error.message,
+      retryAfterSeconds: error.retryAfterSeconds,
     });
   }
   if (error instanceof RedisPolicyError) {

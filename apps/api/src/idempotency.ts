@@ -1,18 +1,13 @@
 import { createHash } from 'node:crypto';
 import { JobFailure } from '@glyphmill/contract/failure';
-import { newId } from '@glyphmill/contract/id';
 import { IdempotencyConflict, isRefusal } from '@glyphmill/queue/errors';
 import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
-import type { JobRecord } from '@glyphmill/queue/job-record';
-import type { Submitted } from '@glyphmill/queue/submit';
-import type { ApiKeyEntry } from '@glyphmill/service/api-key';
+import type { JobStore } from '@glyphmill/queue/job-store';
 import type { FastifyRequest } from 'fastify';
-import type { Dependencies } from './dependencies.ts';
 import { Problem } from './problem.ts';
-import { type Submission, submit } from './submit.ts';
 
 // The Idempotency-Key header of draft-ietf-httpapi-idempotency-key-header-07: sent again with the same request it gives
-// the job of the first one.
+// the job, or the batch, of the first one.
 
 /** The request's key and its fingerprint. Throws the Problem of a key that cannot be used. */
 export function readIdempotencyKey(request: FastifyRequest): IdempotencyKey | undefined {
@@ -38,26 +33,27 @@ function sortedFields(_name: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Submits a job; with a key that has done so already it finds the job of the first time instead. */
-export async function submitOnce(
-  dependencies: Dependencies,
-  caller: ApiKeyEntry,
-  { submission, key }: { submission: Submission; key: IdempotencyKey | undefined },
-): Promise<Submitted & { isReplay: boolean }> {
-  const { jobs } = dependencies;
-  if (key === undefined) {
-    return { ...(await submit(dependencies, caller, submission)), isReplay: false };
-  }
-  const { tenant } = caller;
-  const id = newId('job');
-  const reservation = await jobs.reserveKey({ tenant, jobId: id, key });
+export interface Wanted {
+  tenant: string;
+  /** What is submitted will have this id. */
+  id: string;
+  key: IdempotencyKey | undefined;
+}
+
+/** Submits something; with a key that has done so already it finds what was submitted the first time instead. */
+export async function submitOnce<T>(
+  jobs: Pick<JobStore, 'reserveKey' | 'forgetKey'>,
+  { tenant, id, key }: Wanted,
+  { submit, find }: { submit: () => Promise<T>; find: (firstId: string) => Promise<T | undefined> },
+): Promise<{ submitted: T; isReplay: boolean }> {
+  if (key === undefined) return { submitted: await submit(), isReplay: false };
+  const reservation = await jobs.reserveKey({ tenant, id, key });
   switch (reservation.kind) {
-    case 'done':
-      return {
-        record: await findFirst(dependencies, tenant, reservation.jobId),
-        usage: await jobs.usage(tenant),
-        isReplay: true,
-      };
+    case 'done': {
+      const submitted = await find(reservation.id);
+      if (submitted === undefined) throw expired();
+      return { submitted, isReplay: true };
+    }
     case 'pending':
       throw new IdempotencyConflict(
         'in-progress',
@@ -70,11 +66,10 @@ export async function submitOnce(
       );
   }
   try {
-    const submitted = await submit(dependencies, caller, submission, { id, idempotencyKey: key });
-    return { ...submitted, isReplay: false };
+    return { submitted: await submit(), isReplay: false };
   } catch (error) {
-    // After any other error the job may have been accepted after all: then the key must go on standing for it.
-    if (isDecided(error)) await jobs.forgetKey({ tenant, jobId: id, key }).catch(() => {});
+    // After any other error it may have been accepted after all: then the key must go on standing for it.
+    if (isDecided(error)) await jobs.forgetKey({ tenant, id, key }).catch(() => {});
     throw error;
   }
 }
@@ -83,10 +78,8 @@ function isDecided(error: unknown): boolean {
   return isRefusal(error) || error instanceof Problem || error instanceof JobFailure;
 }
 
-async function findFirst({ jobs }: Dependencies, tenant: string, id: string): Promise<JobRecord> {
-  const record = await jobs.get(tenant, id);
-  if (record !== undefined) return record;
-  throw new Problem('not-found', {
-    detail: 'The job that this Idempotency-Key submitted has expired; use a new key to submit it again.',
+function expired(): Problem {
+  return new Problem('not-found', {
+    detail: 'What this Idempotency-Key submitted has expired; use a new key to submit it again.',
   });
 }

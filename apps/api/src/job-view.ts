@@ -17,6 +17,8 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     mode: task.mode,
     model: task.model,
     modelVersion: task.modelVersion,
+    batchId: record.batch?.id ?? null,
+    batchIndex: record.batch?.index ?? null,
     priority: task.priority,
     deadline: timeOrNull(record.deadlineMs),
     attempt: record.attempt,
@@ -37,9 +39,9 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
   };
 }
 
-/** A strong validator (RFC 9110, section 8.8.3): equal exactly when the job looks the same. */
-export function etagOf(job: Job): string {
-  return `"${createHash('sha256').update(JSON.stringify(job)).digest('base64url').slice(0, 22)}"`;
+/** A strong validator (RFC 9110, section 8.8.3): equal exactly when what is shown looks the same. */
+export function etagOf(shown: object): string {
+  return `"${createHash('sha256').update(JSON.stringify(shown)).digest('base64url').slice(0, 22)}"`;
 }
 
 /** Whether an If-None-Match header has this validator. */
@@ -51,13 +53,17 @@ export function matchesEtag(header: string | undefined, etag: string): boolean {
 
 const pollSecondsMax = 15;
 
-/** Seconds until it is worth asking again: a quarter of the job's age so far; undefined once it has ended. */
+/** Seconds until it is worth asking again; undefined once the job has ended. */
 export function pollAfterSeconds(record: JobRecord, nowMs: number): number | undefined {
-  if (isFinal(record.status)) return undefined;
-  const ageSeconds = (nowMs - record.createdAtMs) / 1000;
+  return isFinal(record.status) ? undefined : patienceSeconds(record, nowMs);
+}
+
+/** A quarter of the age so far of what has not ended yet. */
+export function patienceSeconds({ createdAtMs }: { createdAtMs: number }, nowMs: number): number {
+  const ageSeconds = (nowMs - createdAtMs) / 1000;
   return Math.min(pollSecondsMax, Math.max(1, Math.round(ageSeconds / 4)));
 }
 
-function timeOrNull(timeMs: number | null): string | null {
+export function timeOrNull(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();
 }

@@ -1,4 +1,4 @@
-import { jobIdSchema } from '@glyphmill/contract/id';
+import { batchIdSchema, jobIdSchema, newId } from '@glyphmill/contract/id';
 import { isFinal, jobListSchema, jobSchema, statusSchema } from '@glyphmill/contract/job';
 import { createJobSchema, requestLimits } from '@glyphmill/contract/request';
 import type { JobRecord } from '@glyphmill/queue/job-record';
@@ -11,7 +11,7 @@ import { readIdempotencyKey, submitOnce } from './idempotency.ts';
 import { etagOf, matchesEtag, pollAfterSeconds, toJob } from './job-view.ts';
 import { Problem, problemResponses } from './problem.ts';
 import { rateLimitHeaders } from './rate-limit.ts';
-import { decodeSource } from './submit.ts';
+import { decodeSource, submit } from './submit.ts';
 import { preferredWaitSeconds, untilGone, waitForEnd } from './wait.ts';
 
 export const jobParamsSchema = z.strictObject({ id: jobIdSchema });
@@ -30,6 +30,7 @@ export const listLimitMax = 100;
 
 const listQuerySchema = z.strictObject({
   status: statusSchema.optional(),
+  batchId: batchIdSchema.optional().describe('Only the jobs of this batch, the last of its source first.'),
   createdAfter: z.iso.datetime({ offset: true }).optional(),
   createdBefore: z.iso.datetime({ offset: true }).optional(),
   cursor: z.string().min(1).max(512).optional().describe('The nextCursor of the list before.'),
@@ -55,40 +56,31 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
         response: {
           200: jobSchema.describe('The job, which has ended already.'),
           202: jobSchema,
-          ...problemResponses(
-            'invalid-request',
-            'invalid-idempotency-key',
-            'idempotency-in-progress',
-            'idempotency-key-reused',
-            'not-found',
-            'invalid-json',
-            'unknown-field',
-            'unauthenticated',
-            'insufficient-scope',
-            'source-not-allowed',
-            'address-not-allowed',
-            'request-timeout',
-            'payload-too-large',
-            'unsupported-media-type',
-            'validation-failed',
-            'unknown-model',
-            'quota-exceeded',
-            'queue-full',
-            'queue-unavailable',
-            'storage-unavailable',
-            'internal',
-          ),
+          ...problemResponses(...submitProblems),
         },
       },
     },
     async (request, reply) => {
       const { source, ...rest } = request.body;
       const submission = { ...rest, source: decodeSource(source) };
-      const key = readIdempotencyKey(request);
-      const once = await submitOnce(dependencies, callerOf(request), { submission, key });
-      const { record: submitted, usage, isReplay } = once;
+      const caller = callerOf(request);
+      const { tenant } = caller;
+      const idempotencyKey = readIdempotencyKey(request);
+      const ids = { id: newId('job'), idempotencyKey };
+      const once = await submitOnce(
+        jobs,
+        { tenant, id: ids.id, key: idempotencyKey },
+        {
+          submit: () => submit(dependencies, caller, submission, ids),
+          async find(id) {
+            const record = await jobs.get(tenant, id);
+            return record && { record, usage: await jobs.usage(tenant) };
+          },
+        },
+      );
+      const { record: submitted, usage } = once.submitted;
       reply.headers(rateLimitHeaders(usage, limitsOf(config).tenant));
-      if (isReplay) reply.header('idempotent-replayed', 'true');
+      if (once.isReplay) reply.header('idempotent-replayed', 'true');
       const waitSeconds = preferredWaitSeconds(request.headers.prefer);
       if (waitSeconds > 0) reply.header('preference-applied', `wait=${waitSeconds}`);
       const waiting = { timeoutMs: waitSeconds * 1000, signal: untilGone(reply, closing) };
@@ -162,6 +154,31 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
     },
   );
 }
+
+/** Problems of every route that submits something. */
+export const submitProblems = [
+  'invalid-request',
+  'invalid-idempotency-key',
+  'idempotency-in-progress',
+  'idempotency-key-reused',
+  'not-found',
+  'invalid-json',
+  'unknown-field',
+  'unauthenticated',
+  'insufficient-scope',
+  'source-not-allowed',
+  'address-not-allowed',
+  'request-timeout',
+  'payload-too-large',
+  'unsupported-media-type',
+  'validation-failed',
+  'unknown-model',
+  'quota-exceeded',
+  'queue-full',
+  'queue-unavailable',
+  'storage-unavailable',
+  'internal',
+] as const;
 
 /** Problems of every route that only looks something up. */
 export const readProblems = [

@@ -1,3 +1,4 @@
+import { batchLimits } from '@glyphmill/contract/batch-request';
 import { requestLimits } from '@glyphmill/contract/request';
 import { webhookLimits } from '@glyphmill/contract/webhook';
 import { z } from 'zod';
@@ -25,6 +26,15 @@ const limitsSchema = z
     tenantJobs: z.int().describe('Jobs of yours that may be open, waiting or running.'),
     tenantPages: z.int().describe('Pages of your running jobs at which further jobs are refused.'),
     tenantMegapixels: z.int().describe('Megapixels of your running jobs at which further jobs are refused.'),
+    batchItems: z.int().describe('Items of a batch that are named one by one.'),
+    manifestLines: z.int().describe('Lines of a batch’s manifest.'),
+    manifestLineBytes: z.int(),
+    manifestBytes: z.int(),
+    prefixObjects: z.int().describe('Objects of a batch that is named by a prefix.'),
+    prefixListed: z.int().describe('Objects looked at for those that match its glob.'),
+    globLength: z.int(),
+    batchesIngesting: z.int().describe('Batches of yours whose jobs are still being made.'),
+    batchRejections: z.int().describe('Rejections of a batch that are told one by one.'),
     recognizeConcurrency: z.int(),
     eventStreams: z.int().describe('Event streams that one process of the API keeps open.'),
     requestTimeoutSeconds: z.int(),
@@ -47,6 +57,7 @@ export function addLimitRoutes(app: App, { config }: Dependencies): void {
     async () => ({
       object: 'limits' as const,
       ...requestLimits,
+      ...batchLimits,
       urlLength: webhookLimits.urlLength,
       webhookEndpoints: webhookLimits.endpoints,
       listLimitMax,

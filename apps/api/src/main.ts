@@ -1,3 +1,4 @@
+import { startBatchWorker } from '@glyphmill/queue/batch-worker';
 import { openEndpointStore } from '@glyphmill/queue/endpoint-store';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
@@ -9,6 +10,7 @@ import { onShutdown } from '@glyphmill/service/shutdown';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { openApiKeyFile } from './api-key-file.ts';
 import { buildApp } from './app.ts';
+import { createBatchReader } from './batch-reader.ts';
 import { limitsOf, readApiConfig } from './config.ts';
 import { createMetrics } from './metrics.ts';
 import { createReadiness } from './readiness.ts';
@@ -28,6 +30,12 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
     onWarning: (warning) => log.warn(warning),
   });
   const endpoints = await openEndpointStore(queue, onError);
+  const batchWorker = await startBatchWorker({
+    address: queue,
+    limits: limitsOf(config),
+    read: createBatchReader({ objects, systemBucket: config.s3SystemBucket }),
+    onError: (error) => log.warn({ err: error }, 'trouble with the work on batches'),
+  });
   const metrics = createMetrics(jobs);
   const readiness = createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket });
   const app = await buildApp({
@@ -55,6 +63,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
       await app.close();
       await metricsServer.close();
       keyFile.close();
+      await batchWorker.close();
       endpoints.close();
       await jobs.close();
       objects.close();

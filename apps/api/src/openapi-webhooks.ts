@@ -1,3 +1,4 @@
+import { batchEventSchema } from '@glyphmill/contract/batch';
 import { endpointDisabledEventSchema, jobEventSchema, pingEventSchema } from '@glyphmill/contract/event';
 import { z } from 'zod';
 
@@ -43,6 +44,11 @@ export const openapiWebhooks = {
     name: 'jobEnded',
     summary: 'A job has ended: its type says how',
     schema: jobEventSchema,
+  }),
+  batchCompleted: webhook({
+    name: 'batchCompleted',
+    summary: 'All jobs of a batch have been made and have ended',
+    schema: batchEventSchema,
   }),
   endpointDisabled: webhook({
     name: 'endpointDisabled',

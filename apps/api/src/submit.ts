@@ -7,6 +7,7 @@ import type { Submitted } from '@glyphmill/queue/submit';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { Dependencies } from './dependencies.ts';
 import { Problem } from './problem.ts';
+import { checkSource, placesOf } from './source-access.ts';
 import { webhookTarget } from './webhook-target.ts';
 
 type S3Source = Extract<CreateJob['source'], { type: 's3' }>;
@@ -32,12 +33,13 @@ export async function submit(
   dependencies: Dependencies,
   caller: ApiKeyEntry,
   submission: Submission,
-  { id = newId('job'), idempotencyKey }: { id?: string; idempotencyKey?: IdempotencyKey } = {},
+  { id = newId('job'), idempotencyKey }: { id?: string; idempotencyKey?: IdempotencyKey | undefined } = {},
 ): Promise<Submitted> {
   const { jobs, objects, log } = dependencies;
   const deadlineMs = readDeadline(submission.deadline);
   const webhook = await webhookTarget(dependencies, caller.tenant, submission.webhook);
-  if (submission.source.type === 's3') checkSource(dependencies, caller, submission.source);
+  const places = placesOf(caller);
+  if (submission.source.type === 's3') checkSource(dependencies, places, submission.source);
   await checkModel(dependencies, submission);
   const { document, inline } = await place(dependencies, id, submission.source);
   const task: Task = {
@@ -52,7 +54,7 @@ export async function submit(
     priority: submission.priority,
     ttlSeconds: submission.ttlSeconds,
     timeoutSeconds: submission.timeoutSeconds ?? null,
-    places: caller.buckets?.map(({ bucket, prefix = '' }) => ({ bucket, prefix })) ?? null,
+    places,
     metadata: submission.metadata,
   };
   try {
@@ -67,7 +69,8 @@ export async function submit(
   }
 }
 
-function readDeadline(deadline: string | null | undefined): number | undefined {
+/** In milliseconds since 1970. Throws the Problem of one that has passed. */
+export function readDeadline(deadline: string | null | undefined): number | undefined {
   if (deadline === undefined || deadline === null) return undefined;
   const deadlineMs = Date.parse(deadline);
   if (deadlineMs > Date.now()) return deadlineMs;
@@ -75,21 +78,12 @@ function readDeadline(deadline: string | null | undefined): number | undefined {
   throw new Problem('validation-failed', { detail: `/deadline: ${deadline} has passed already.`, errors });
 }
 
-function checkSource({ config }: Dependencies, caller: ApiKeyEntry, { bucket, key }: S3Source): void {
-  // The system bucket holds every tenant's inline documents and large results.
-  const allowed =
-    bucket !== config.s3SystemBucket &&
-    (caller.buckets === undefined ||
-      caller.buckets.some((place) => place.bucket === bucket && key.startsWith(place.prefix ?? '')));
-  if (allowed) return;
-  throw new Problem('source-not-allowed', {
-    detail: `This API key may not read this object of the bucket ${bucket}.`,
-  });
-}
-
-/** Workers announce what they serve, and are remembered for a week: that outlives scaling to zero. */
-async function checkModel(
-  { jobs }: Dependencies,
+/**
+ * Throws unknown-model. Workers announce what they serve, and are remembered for a week: that outlives scaling to
+ * zero.
+ */
+export async function checkModel(
+  { jobs }: Pick<Dependencies, 'jobs'>,
   { model: name, modelVersion: version }: Pick<Submission, 'model' | 'modelVersion'>,
 ): Promise<void> {
   const isAny = name === 'default';
@@ -104,8 +98,9 @@ async function checkModel(
   });
 }
 
-async function place(
-  { config, objects }: Dependencies,
+/** Puts an inline document of the job with this id into the system bucket. */
+export async function place(
+  { config, objects }: Pick<Dependencies, 'config' | 'objects'>,
   id: string,
   source: Source,
 ): Promise<Pick<Task, 'document' | 'inline'>> {

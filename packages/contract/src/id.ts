@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 // Ids are TypeIDs (github.com/jetify-com/typeid/spec): a prefix and a UUIDv7 in Crockford base32,
 // so that they sort by creation time and say what they name.
-type IdPrefix = 'job' | 'evt' | 'whk' | 'att' | 'wrk';
+type IdPrefix = 'job' | 'bat' | 'evt' | 'whk' | 'att' | 'wrk';
 
 /** A new id, for example `job_01h455vb4pex5vsknk084sn02q`. */
 export function newId(prefix: IdPrefix): string {
@@ -15,6 +15,35 @@ export function timeOfId(id: string): number {
   return Number.parseInt(TypeID.fromString(id).toUUID().replaceAll('-', '').slice(0, 12), 16);
 }
 
+/**
+ * An id that is the same whenever it is made of the same: the time is that of `parent`, and what is random in others
+ * comes from `hash`, of at least ten bytes.
+ */
+export function derivedId(prefix: IdPrefix, { parent, hash }: { parent: string; hash: Uint8Array }): string {
+  const [first = 0, second = 0, third = 0, ...others] = hash.subarray(0, randomBytes);
+  // The version and the variant of a UUIDv7 stand where RFC 9562 has them.
+  const bytes = [(first & 0x0f) | 0x70, second, (third & 0x3f) | 0x80, ...others];
+  const time = parent.slice(parent.indexOf('_') + 1).slice(0, timeDigits);
+  return `${prefix}_${time}${base32(bytes)}`;
+}
+
+/** The 48 bits of the time, after two zeros; what follows is 80 bits of 16 digits. */
+const timeDigits = 10;
+const randomBytes = 10;
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+
+function base32(bytes: readonly number[]): string {
+  let digits = '';
+  let bits = 0;
+  let bitCount = 0;
+  for (const byte of bytes) {
+    bits = ((bits << 8) | byte) & 0xfff;
+    bitCount += 8;
+    for (; bitCount >= 5; bitCount -= 5) digits += alphabet[(bits >> (bitCount - 5)) & 31];
+  }
+  return digits;
+}
+
 const suffix = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 
 function idSchema(prefix: IdPrefix) {
@@ -22,6 +51,7 @@ function idSchema(prefix: IdPrefix) {
 }
 
 export const jobIdSchema = idSchema('job');
+export const batchIdSchema = idSchema('bat');
 export const eventIdSchema = idSchema('evt');
 export const endpointIdSchema = idSchema('whk');
 

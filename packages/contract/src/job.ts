@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { failureSchema } from './failure.ts';
-import { jobIdSchema } from './id.ts';
+import { batchIdSchema, jobIdSchema } from './id.ts';
 import { modeSchema, prioritySchema } from './request.ts';
 
 export const statusSchema = z.enum([
@@ -85,6 +85,8 @@ export const jobSchema = z
     mode: modeSchema,
     model: z.string(),
     modelVersion: z.string().nullable().describe('The version asked for; the result says which read it.'),
+    batchId: batchIdSchema.nullable(),
+    batchIndex: z.int().nullable().describe('Where in its batch’s source it stands, counted from 0.'),
     priority: prioritySchema,
     deadline: timeSchema.nullable().describe('When the job ends as expired unless it has ended before.'),
     attempt: z.int().describe('Attempts begun so far.'),

@@ -13,16 +13,16 @@ export const requestLimits = {
   waitSecondsMax: 60,
 } as const;
 
-const bucketSchema = z
+export const bucketSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'expected a bucket name: 3–63 of a–z, 0–9, "." and "-"');
 
-const keySchema = z
+export const keySchema = z
   .string()
   .min(1)
   .refine((key) => new TextEncoder().encode(key).length <= 1024, 'expected at most 1024 bytes of UTF-8');
 
-const s3SourceSchema = z
+export const s3SourceSchema = z
   .strictObject({
     type: z.literal('s3'),
     bucket: bucketSchema,
@@ -57,7 +57,7 @@ const inlineSourceSchema = z
   })
   .meta({ id: 'InlineSource' });
 
-const sourceSchema = z.discriminatedUnion('type', [s3SourceSchema, inlineSourceSchema]);
+export const sourceSchema = z.discriminatedUnion('type', [s3SourceSchema, inlineSourceSchema]);
 
 export const modeSchema = z
   .enum(['document', 'line'])
@@ -65,6 +65,8 @@ export const modeSchema = z
 export type Mode = z.infer<typeof modeSchema>;
 
 export const prioritySchema = z.enum(['high', 'normal', 'low']);
+/** Of jobs by the thousand: a high one would go before everybody's. */
+export const bulkPrioritySchema = prioritySchema.exclude(['high']);
 export type Priority = z.infer<typeof prioritySchema>;
 
 export const optionsSchema = z
@@ -100,7 +102,7 @@ export const cacheSchema = z
     'use: give the result of an earlier job of yours that read the same version of the object with the same models and options, where there is one; refresh: read anew, for later jobs too; bypass: read anew, and keep nothing for others. Inline documents are always read.',
   );
 
-const metadataSchema = z
+export const metadataSchema = z
   .record(
     z.string().min(1).max(requestLimits.metadataKeyLength),
     z.string().max(requestLimits.metadataValueLength),

@@ -18,27 +18,32 @@ export const webhookUrlSchema = z
     'expected no user name or password in the URL; every delivery is signed instead',
   );
 
+/** One of these says who is told. */
+export const receiverShape = {
+  url: webhookUrlSchema.optional().describe('Signed with the secret of the tenant, GET /v1/webhook-secret.'),
+  endpointIds: z
+    .array(endpointIdSchema)
+    .min(1)
+    .max(webhookLimits.endpoints)
+    .optional()
+    .describe('Only these of the tenant’s endpoints, each with its own filter.'),
+};
+export const oneReceiver = [
+  ({ url, endpointIds }: { url?: string | undefined; endpointIds?: string[] | undefined }) =>
+    (url === undefined) !== (endpointIds === undefined),
+  'expected either url or endpointIds',
+] as const;
+
 /** Who is told of a job's end, in place of all endpoints of the tenant. */
 export const webhookSchema = z
   .strictObject({
-    url: webhookUrlSchema
-      .optional()
-      .describe('Signed with the secret of the tenant, GET /v1/webhook-secret.'),
-    endpointIds: z
-      .array(endpointIdSchema)
-      .min(1)
-      .max(webhookLimits.endpoints)
-      .optional()
-      .describe('Only these of the tenant’s endpoints, each with its own filter.'),
+    ...receiverShape,
     events: z
       .array(jobEventTypeSchema)
       .min(1)
       .optional()
       .describe('Only these events. Default: whatever end the job comes to.'),
   })
-  .refine(
-    ({ url, endpointIds }) => (url === undefined) !== (endpointIds === undefined),
-    'expected either url or endpointIds',
-  )
+  .refine(...oneReceiver)
   .meta({ id: 'Webhook' });
 export type Webhook = z.infer<typeof webhookSchema>;

@@ -15,7 +15,8 @@ end
 local crashed = status ~= 'queued' and record[5] and record[5] ~= ARGV[4]
 local crashes = redis.call('HINCRBY', KEYS[1], 'crashes', crashed and 1 or 0)
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-local now = status == 'canceling' and status or 'running'
+-- Of a canceled batch none is begun that the cancellation has not come to yet.
+local now = (status == 'canceling' or isCanceledBatch(KEYS[1])) and 'canceling' or 'running'
 redis.call('HSET', KEYS[1], 'status', now, 'token', ARGV[2], 'startedAt', ARGV[3])
 redis.call('HDEL', KEYS[1], 'begunBy')
 -- An attempt that only ends the job leaves it what an earlier one has read.
@@ -24,5 +25,6 @@ if now == 'running' then
   redis.call('HDEL', KEYS[1], 'pagesTotal', 'pagesFailed')
   redis.call('DEL', key('pages', record[6]))
 end
+countInBatch(KEYS[1], status, now)
 announce(KEYS[1], record[6], now)
 return { 'claimed', record[2], record[3], record[4], attempt, crashes, record[7] or '', now }

@@ -4,7 +4,7 @@
 -- ARGV  2 token  3 status  4 when it ended (ms)  5 lifetime (ms)  6 failure  7 warnings  8 usage  9 timings
 --       10 result as JSON, or ''  11 bucket of a large result, or ''  12 its key  13 event, or ''
 --       14 job id  15 pages, or ''  16 pages failed  17 the event's own address, or ''
---       18 entry in the result cache, or ''  19 its version of the object
+--       18 entry in the result cache, or ''  19 its version of the object  20 now as text
 -- Returns 'ok', 'missing', 'final' or 'fenced'.
 local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels')
 if not record[1] then
@@ -67,5 +67,7 @@ for _, expired in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMI
   redis.call('ZREM', key('dead-letters'), expired)
   redis.call('ZREM', KEYS[4], expired)
 end
+countInBatch(KEYS[1], record[1], status)
 announce(KEYS[1], id, status)
+endInBatch(KEYS[1], now, ARGV[20])
 return 'ok'

@@ -4,19 +4,31 @@
 -- ARGV  2 job id  3 tenant  4 task  5 now (ms)  6 priority  7 deadline (ms), or ''
 --       8 most jobs that may wait  9 most jobs of a tenant  10 most pages  11 most megapixels
 --       12 length up to which BullMQ's queue is filled  13 lease (ms)  14 lifetime of the idempotency key (ms)
+--       15 its batch, or ''  16 its place in there
 -- Returns {'direct' | 'backlog' | 'exists', the tenant's jobs, pages, megapixels}, {'full', waiting},
--- {'quota', what, the tenant's jobs, pages, megapixels} or {'lost'}: the idempotency key is another request's now.
+-- {'quota', what, the tenant's jobs, pages, megapixels}, {'lost'}: the idempotency key is another request's now, or
+-- {'closed'}: its batch takes no more.
 local id, tenant, now, priority = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 local usage = redis.call('HMGET', key('usage', tenant), 'jobs', 'pages', 'megapixels')
 local pages, megapixels = usage[2] or '0', usage[3] or '0'
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return { 'exists', usage[1] or '0', pages, megapixels }
 end
+local batch, index = ARGV[15], tonumber(ARGV[16])
+if batch ~= '' then
+  if redis.call('HGET', key('batch', batch), 'ingest') ~= 'running' then
+    return { 'closed' }
+  end
+  -- It may have ended and been forgotten since it was made.
+  if redis.call('GETBIT', key('batch-made', batch), index) == 1 then
+    return { 'exists', usage[1] or '0', pages, megapixels }
+  end
+end
 if KEYS[2] ~= KEYS[1] and redis.call('HGET', KEYS[2], 'job') ~= id then
   return { 'lost' }
 end
 local queued = queueLength()
-local backlog = tonumber(redis.call('GET', key('backlog-size')) or '0')
+local backlog = backlogSize()
 if queued + backlog >= tonumber(ARGV[8]) then
   return { 'full', queued + backlog }
 end
@@ -37,15 +49,15 @@ if KEYS[2] ~= KEYS[1] then
   redis.call('HSET', KEYS[2], 'done', 1)
   redis.call('PEXPIRE', KEYS[2], ARGV[14])
 end
+if batch ~= '' then
+  local hash = key('batch', batch)
+  redis.call('HSET', KEYS[1], 'batchId', batch, 'index', index)
+  redis.call('SETBIT', key('batch-made', batch), index, 1)
+  redis.call('HINCRBY', hash, 'queued', 1)
+  if index >= tonumber(redis.call('HGET', hash, 'jobs')) then
+    redis.call('HSET', hash, 'jobs', index + 1)
+  end
+end
 local jobs = redis.call('HINCRBY', key('usage', tenant), 'jobs', 1)
-if priority == 'high' or (backlog == 0 and queued < tonumber(ARGV[12])) then
-  redis.call('ZADD', key('feeding'), clockMs() + tonumber(ARGV[13]), id)
-  return { 'direct', jobs, pages, megapixels }
-end
-local waitingHere = redis.call('LLEN', key('backlog', tenant, 'normal')) + redis.call('LLEN', key('backlog', tenant, 'low'))
-redis.call('RPUSH', key('backlog', tenant, priority), id)
-redis.call('INCR', key('backlog-size'))
-if waitingHere == 0 then
-  redis.call('RPUSH', key('backlog-tenants'), tenant)
-end
-return { 'backlog', jobs, pages, megapixels }
+local atOnce = backlog == 0 and queued < tonumber(ARGV[12])
+return { enqueue(id, tenant, priority, atOnce, ARGV[13]), jobs, pages, megapixels }

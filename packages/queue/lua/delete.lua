@@ -9,6 +9,7 @@ end
 if isOpen(record[1]) then
   return { 'open', record[1] }
 end
+countInBatch(KEYS[1], record[1], 'deleted')
 redis.call('DEL', KEYS[1], KEYS[2], key('pages', ARGV[3]))
 if record[6] then
   -- A job that read the document again since may have taken the entry over.

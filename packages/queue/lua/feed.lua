@@ -4,9 +4,9 @@
 -- leaves it to the next. While the queue is paused nothing is taken.
 -- KEYS  1 lease set
 -- ARGV  2 lease (ms)  3 length up to which BullMQ's queue is filled  4 most jobs to take
--- Returns id, tenant, priority, round of each job taken, one after the other.
+-- Returns how many jobs had ended while they waited and are gone, then id, tenant, priority, round of each job taken.
 local now, lease, most = clockMs(), tonumber(ARGV[2]), tonumber(ARGV[4])
-local taken = {}
+local taken, gone = { 0 }, 0
 if redis.call('HEXISTS', key('documents', 'meta'), 'paused') == 1 then
   return taken
 end
@@ -17,22 +17,21 @@ local function take(name)
   round = round == '' and '0' or round
   if not isOpen(record[1]) or (record[4] or '0') ~= round then
     redis.call('ZREM', KEYS[1], name)
-    return
+    gone = gone + 1
+    return false
   end
   redis.call('ZADD', KEYS[1], now + lease, name)
   for _, value in ipairs({ id, record[2], record[3] or 'normal', round }) do
     taken[#taken + 1] = value
   end
+  return true
 end
 
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, most)) do
   take(name)
 end
-if redis.call('LLEN', key('backlog-tenants')) == 0 then
-  return taken
-end
-local room = math.min(most - #taken / 4, tonumber(ARGV[3]) - queueLength())
--- A turn that is waited out moves nothing, and their number is bounded by the largest debt.
+local room = math.min(most - (#taken - 1) / 4, tonumber(ARGV[3]) - queueLength())
+-- Turns that are waited out and jobs that have ended move nothing: what is looked at in one call is bounded.
 local turns = 2000
 while room > 0 and turns > 0 do
   turns = turns - 1
@@ -45,12 +44,17 @@ while room > 0 and turns > 0 do
     redis.call('HINCRBY', key('debts'), tenant, -1)
     redis.call('RPUSH', key('backlog-tenants'), tenant)
   else
-    local id = redis.call('LPOP', key('backlog', tenant, 'normal')) or redis.call('LPOP', key('backlog', tenant, 'low'))
-    if id then
-      redis.call('DECR', key('backlog-size'))
-      take(id)
-      room = room - 1
-    end
+    repeat
+      local id = redis.call('LPOP', key('backlog', tenant, 'normal')) or redis.call('LPOP', key('backlog', tenant, 'low'))
+      local isTaken = id and take(id)
+      if id then
+        redis.call('DECR', key('backlog-size'))
+        turns = turns - 1
+      end
+      if isTaken then
+        room = room - 1
+      end
+    until isTaken or not id or turns <= 0
     if redis.call('EXISTS', key('backlog', tenant, 'normal'), key('backlog', tenant, 'low')) > 0 then
       redis.call('RPUSH', key('backlog-tenants'), tenant)
     else
@@ -58,4 +62,5 @@ while room > 0 and turns > 0 do
     end
   end
 end
+taken[1] = gone
 return taken

@@ -37,6 +37,27 @@ local function addUsage(tenant, jobs, pages, megapixels)
   end
 end
 
+-- Jobs that wait their tenant's turn.
+local function backlogSize()
+  return tonumber(redis.call('GET', key('backlog-size')) or '0')
+end
+
+-- Lets an open job wait, under the name of its round, to be put into BullMQ's queue: at once if it may, under a lease
+-- of so many milliseconds after which anybody does so, else for its tenant's turn in the backlog.
+local function enqueue(name, tenant, priority, atOnce, lease)
+  if priority == 'high' or atOnce then
+    redis.call('ZADD', key('feeding'), clockMs() + lease, name)
+    return 'direct'
+  end
+  local waitingHere = redis.call('EXISTS', key('backlog', tenant, 'normal'), key('backlog', tenant, 'low'))
+  redis.call('RPUSH', key('backlog', tenant, priority), name)
+  redis.call('INCR', key('backlog-size'))
+  if waitingHere == 0 then
+    redis.call('RPUSH', key('backlog-tenants'), tenant)
+  end
+  return 'backlog'
+end
+
 -- Tells whoever watches the job. The revision orders what they are told.
 local function announce(record, id, status)
   redis.call('HINCRBY', record, 'revision', 1)

@@ -11,5 +11,6 @@ if record[2] == 'canceling' then
 end
 redis.call('HSET', KEYS[1], 'status', 'queued')
 redis.call('HDEL', KEYS[1], 'token', 'begunBy')
+countInBatch(KEYS[1], record[2], 'queued')
 announce(KEYS[1], record[3], 'queued')
 return 'ok'

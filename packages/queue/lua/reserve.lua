@@ -1,7 +1,7 @@
--- Reserves an idempotency key for the job that a request is about to submit.
+-- Reserves an idempotency key for what a request is about to submit.
 -- KEYS  1 idempotency key
--- ARGV  2 fingerprint of the request  3 job id  4 lifetime of the reservation (ms)
--- Returns {'reserved'}, {'reused'}: by another request, {'pending'}: by one still running, or {'done', job id}.
+-- ARGV  2 fingerprint of the request  3 id of that  4 lifetime of the reservation (ms)
+-- Returns {'reserved'}, {'reused'}: by another request, {'pending'}: by one still running, or {'done', id}.
 local held = redis.call('HMGET', KEYS[1], 'fingerprint', 'job', 'done')
 if not held[1] then
   redis.call('HSET', KEYS[1], 'fingerprint', ARGV[2], 'job', ARGV[3])

@@ -20,11 +20,13 @@ if status == 'queued' then
   redis.call('HSET', KEYS[1], 'token', ARGV[2])
   if ARGV[3] == 'cancel' then
     redis.call('HSET', KEYS[1], 'status', 'canceling')
+    countInBatch(KEYS[1], 'queued', 'canceling')
   end
   return { 'taken', record[2], record[3], record[4] or '0' }
 end
 if ARGV[3] == 'cancel' then
   redis.call('HSET', KEYS[1], 'status', 'canceling')
+  countInBatch(KEYS[1], status, 'canceling')
   announce(KEYS[1], record[5], 'canceling')
   redis.call('PUBLISH', key('cancel'), record[5])
 end

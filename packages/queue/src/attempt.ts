@@ -201,6 +201,7 @@ export async function commit(
       event?.url ?? '',
       cacheEntry?.digest ?? '',
       cacheEntry?.version ?? '',
+      new Date(nowMs).toISOString(),
     ],
   });
   if (answer === 'ok' || answer === 'missing' || answer === 'final' || answer === 'fenced') return answer;

@@ -4,7 +4,7 @@ import { leaseMs, shortQueue } from './feeder.ts';
 import { type IdempotencyKey, idempotencyLifetimeMs, idempotencyRecord } from './idempotency.ts';
 import type { Keys } from './keys.ts';
 import { type QuotaUnit, type QuotaUsage, quotaUnits, toUsage } from './quota.ts';
-import { answerList, loadScript } from './script.ts';
+import { answerList, loadScript, type ScriptCall } from './script.ts';
 
 export interface NewJob {
   id: string;
@@ -12,6 +12,8 @@ export interface NewJob {
   task: Task;
   /** Milliseconds since 1970. */
   deadlineMs?: number | undefined;
+  /** The batch it belongs to, and its place in there. */
+  batch?: { id: string; index: number } | undefined;
   /** Reserved for this job; the job is its answer from now on. */
   idempotencyKey?: IdempotencyKey | undefined;
 }
@@ -31,7 +33,9 @@ export type CreateAnswer =
   | { kind: 'full'; waiting: number }
   | { kind: 'quota'; unit: QuotaUnit; usage: QuotaUsage }
   /** The reservation of the idempotency key ran out, and another request has it now. */
-  | { kind: 'lost' };
+  | { kind: 'lost' }
+  /** Its batch was canceled. */
+  | { kind: 'closed' };
 
 const createScript = loadScript('create');
 
@@ -41,9 +45,27 @@ export async function createJob(
   keys: Keys,
   { job, limits, nowMs }: { job: NewJob; limits: Limits; nowMs: number },
 ): Promise<CreateAnswer> {
-  const { id, tenant, task, deadlineMs, idempotencyKey } = job;
+  return answerOf(await createScript.run(redis, keys, callOf(keys, { job, limits, nowMs })));
+}
+
+/** The same for many in one go; of each the answer, or the error that kept Redis from it. */
+export async function createJobs(
+  redis: Redis,
+  keys: Keys,
+  { jobs, limits, nowMs }: { jobs: readonly NewJob[]; limits: Limits; nowMs: number },
+): Promise<(CreateAnswer | Error)[]> {
+  const calls = jobs.map((job) => callOf(keys, { job, limits, nowMs }));
+  const answers = await createScript.runAll(redis, keys, calls);
+  return answers.map((answer) => (answer instanceof Error ? answer : answerOf(answer)));
+}
+
+function callOf(
+  keys: Keys,
+  { job, limits, nowMs }: { job: NewJob; limits: Limits; nowMs: number },
+): ScriptCall {
+  const { id, tenant, task, deadlineMs, batch, idempotencyKey } = job;
   const record = keys.record(id);
-  const answer = await createScript.run(redis, keys, {
+  return {
     keys: [record, idempotencyKey === undefined ? record : idempotencyRecord(keys, tenant, idempotencyKey)],
     args: [
       id,
@@ -59,8 +81,13 @@ export async function createJob(
       shortQueue,
       leaseMs,
       idempotencyLifetimeMs,
+      batch?.id ?? '',
+      batch?.index ?? 0,
     ],
-  });
+  };
+}
+
+function answerOf(answer: unknown): CreateAnswer {
   const [kind, ...values] = answerList(answer);
   switch (kind) {
     case 'direct':
@@ -68,6 +95,7 @@ export async function createJob(
     case 'exists':
       return { kind, usage: toUsage(values) };
     case 'lost':
+    case 'closed':
       return { kind };
     case 'full':
       return { kind, waiting: Number(values[0]) };

@@ -38,6 +38,17 @@ export class QuotaExceeded extends Error {
   }
 }
 
+/** The tenant has as many batches in the making as it may: nothing was accepted. */
+export class TooManyBatches extends Error {
+  override readonly name = 'TooManyBatches';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, { retryAfterSeconds }: { retryAfterSeconds: number }) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** Why a caller's Idempotency-Key is refused: `in-progress` passes, `reused` does not. */
 export class IdempotencyConflict extends Error {
   override readonly name = 'IdempotencyConflict';
@@ -56,7 +67,7 @@ export class RedisPolicyError extends Error {
 
 /** Whether it is certain that nothing was accepted; after any other error the job may be there after all. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof QueueFull || error instanceof QuotaExceeded || error instanceof RedisPolicyError;
+  return [QueueFull, QuotaExceeded, TooManyBatches, RedisPolicyError].some((kind) => error instanceof kind);
 }
 
 /** Answers that mean "not now" and no fault of the command itself. */
@@ -65,6 +76,11 @@ const unavailableReplies =
 const connectionTrouble =
   /Command timed out|isn't writeable|Connection is closed|max retries per request|ECONN|EPIPE|ENOENT|ETIMEDOUT/;
 
+/** Whether it is Redis that cannot do at the moment what it was asked to. */
+export function isUnavailable({ message }: Error): boolean {
+  return unavailableReplies.test(message) || connectionTrouble.test(message);
+}
+
 /** Runs one call to Redis for somebody who waits: trouble with Redis becomes QueueUnavailable. */
 export async function answering<T>(call: () => Promise<T>): Promise<T> {
   try {
@@ -72,7 +88,7 @@ export async function answering<T>(call: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     if (error instanceof QueueUnavailable || isRefusal(error)) throw error;
-    if (unavailableReplies.test(error.message) || connectionTrouble.test(error.message)) {
+    if (isUnavailable(error)) {
       throw new QueueUnavailable(`Redis did not take the command: ${error.message}`, { cause: error });
     }
     throw error;

@@ -23,17 +23,22 @@ export interface FeederOptions {
   queue: DocumentsQueue;
 }
 
-/** Moves jobs from the backlog, tenants in turn, into BullMQ's queue while that is short. Resolves with their number. */
+/**
+ * Moves jobs from the backlog, tenants in turn, into BullMQ's queue while that is short. Resolves with how many it
+ * moved, or found ended.
+ */
 export async function feed({ redis, keys, queue }: FeederOptions): Promise<number> {
   const answer = await feedScript.run(redis, keys, {
     keys: [keys.feeding],
     args: [leaseMs, shortQueue, mostAtOnce],
   });
-  const entries = entriesOf(answerList(answer));
-  if (entries.length === 0) return 0;
-  await addToQueue(queue, entries);
-  await redis.zrem(keys.feeding, ...entries.map(({ jobId, round }) => bullIdOf(jobId, round)));
-  return entries.length;
+  const [gone, ...values] = answerList(answer);
+  const entries = entriesOf(values);
+  if (entries.length > 0) {
+    await addToQueue(queue, entries);
+    await redis.zrem(keys.feeding, ...entries.map(({ jobId, round }) => bullIdOf(jobId, round)));
+  }
+  return entries.length + Number(gone);
 }
 
 /** Feeds until closed. Many may do so at once. */

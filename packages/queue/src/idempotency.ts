@@ -11,16 +11,16 @@ export interface IdempotencyKey {
 }
 
 export type Reservation =
-  /** This request submits the job. */
+  /** This request submits what it asks for. */
   | { kind: 'reserved' }
   /** An earlier request submitted it. */
-  | { kind: 'done'; jobId: string }
+  | { kind: 'done'; id: string }
   /** An earlier request is at it. */
   | { kind: 'pending' }
   /** The key came with another request before. */
   | { kind: 'reused' };
 
-/** A request that has not submitted its job after this long is taken for dead; longer than storing a document may take. */
+/** A request that has submitted nothing after this long is taken for dead; longer than storing a document may take. */
 const reservationMs = 30_000;
 export const idempotencyLifetimeMs = 86_400_000;
 
@@ -35,14 +35,14 @@ export function idempotencyRecord(keys: Keys, tenant: string, { value }: Idempot
 export async function reserveKey(
   redis: Redis,
   keys: Keys,
-  { tenant, jobId, key }: { tenant: string; jobId: string; key: IdempotencyKey },
+  { tenant, id, key }: { tenant: string; id: string; key: IdempotencyKey },
 ): Promise<Reservation> {
   const answer = await reserveScript.run(redis, keys, {
     keys: [idempotencyRecord(keys, tenant, key)],
-    args: [key.fingerprint, jobId, reservationMs],
+    args: [key.fingerprint, id, reservationMs],
   });
   const [kind, doneBy = ''] = answerList(answer);
-  if (kind === 'done') return { kind, jobId: doneBy };
+  if (kind === 'done') return { kind, id: doneBy };
   if (kind === 'reserved' || kind === 'pending' || kind === 'reused') return { kind };
   throw new Error(`unexpected answer of the reserve script: ${kind}`);
 }
@@ -51,7 +51,7 @@ export async function reserveKey(
 export async function forgetKey(
   redis: Redis,
   keys: Keys,
-  { tenant, jobId, key }: { tenant: string; jobId: string; key: IdempotencyKey },
+  { tenant, id, key }: { tenant: string; id: string; key: IdempotencyKey },
 ): Promise<void> {
-  await forgetScript.run(redis, keys, { keys: [idempotencyRecord(keys, tenant, key)], args: [jobId] });
+  await forgetScript.run(redis, keys, { keys: [idempotencyRecord(keys, tenant, key)], args: [id] });
 }

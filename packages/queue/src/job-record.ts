@@ -19,6 +19,8 @@ export interface JobRecord {
   tenant: string;
   task: Task;
   status: Status;
+  /** The batch it belongs to, and its place in there. */
+  batch: { id: string; index: number } | null;
   createdAtMs: number;
   startedAtMs: number | null;
   finishedAtMs: number | null;
@@ -59,6 +61,8 @@ const hashSchema = z.object({
     .transform((text): unknown => JSON.parse(text))
     .pipe(taskSchema),
   status: statusSchema,
+  batchId: z.string().optional(),
+  index: z.coerce.number().int().default(0),
   createdAt: wholeNumber,
   startedAt: optionalNumber,
   finishedAt: optionalNumber,
@@ -86,6 +90,7 @@ export function parseRecord(hash: Record<string, string>): JobRecord | undefined
     tenant: fields.tenant,
     task: fields.task,
     status: fields.status,
+    batch: fields.batchId === undefined ? null : { id: fields.batchId, index: fields.index },
     createdAtMs: fields.createdAt,
     startedAtMs: fields.startedAt,
     finishedAtMs: fields.finishedAt,

@@ -2,6 +2,8 @@ import { isFinal, statusSchema } from '@glyphmill/contract/job';
 import type { Model } from '@glyphmill/contract/model';
 import { openAdmission } from './admission.ts';
 import type { KeptResult } from './attempt.ts';
+import { listBatchJobs } from './batch-items.ts';
+import { type BatchStore, openBatchStore } from './batch-store.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { connectProducer, type OnConnectionError, ready } from './connection.ts';
 import type { Limits, NewJob } from './create.ts';
@@ -35,13 +37,13 @@ export interface JobStore {
    * IdempotencyConflict when its key has become another request's meanwhile. RedisPolicyError: as `ping`.
    */
   submit(job: NewJob): Promise<Submitted>;
-  /** Reserves an idempotency key for a job about to be submitted; `forgetKey` gives it back after a refusal. */
-  reserveKey(wanted: { tenant: string; jobId: string; key: IdempotencyKey }): Promise<Reservation>;
-  forgetKey(reserved: { tenant: string; jobId: string; key: IdempotencyKey }): Promise<void>;
+  /** Reserves an idempotency key for what is about to be submitted; `forgetKey` gives it back after a refusal. */
+  reserveKey(wanted: { tenant: string; id: string; key: IdempotencyKey }): Promise<Reservation>;
+  forgetKey(reserved: { tenant: string; id: string; key: IdempotencyKey }): Promise<void>;
   /** Undefined also for another tenant's job. */
   get(tenant: string, id: string): Promise<JobRecord | undefined>;
   /** Newest first. Throws RangeError on a cursor that is none of ours. */
-  list(tenant: string, query: ListQuery): Promise<Page>;
+  list(tenant: string, query: ListQuery & { batchId?: string | undefined }): Promise<Page>;
   result(tenant: string, id: string): Promise<KeptResult | undefined>;
   /** Pages that can be read although the job has no result (yet), by number; of any tenant's job. */
   keptPages(id: string): Promise<ReadonlyMap<number, KeptPage['status']>>;
@@ -58,6 +60,7 @@ export interface JobStore {
   delete(tenant: string, id: string): Promise<DeleteAnswer>;
   /** Failed jobs of all tenants, the latest first. */
   deadLetters(query: DeadLetterQuery): Promise<Page>;
+  batches: BatchStore;
   /** What the tenant's open jobs add up to. */
   usage(tenant: string): Promise<QuotaUsage>;
   queueState(name: QueueName): Promise<QueueState>;
@@ -94,11 +97,19 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
   const admission = openAdmission(redis, keys, policy);
   const submit = createSubmit({ ...context, admission, limits });
   const watch = openWatch(address.url, onError);
+  const batches = openBatchStore({ redis, keys, admission, watch });
   const janitor = startJanitor({ ...context, onError });
 
   async function get(tenant: string, id: string): Promise<JobRecord | undefined> {
     const record = parseRecord(await redis.hgetall(keys.record(id)));
     return record?.tenant === tenant ? record : undefined;
+  }
+
+  async function list(tenant: string, query: ListQuery & { batchId?: string | undefined }): Promise<Page> {
+    if (query.batchId === undefined) return listRecords(redis, keys, { ...query, tenant });
+    const batch = await batches.get(tenant, query.batchId);
+    if (batch === undefined) return { records: [], nextCursor: null };
+    return listBatchJobs(redis, keys, { batch, order: 'descending', query });
   }
 
   async function readResult(tenant: string, id: string): Promise<KeptResult | undefined> {
@@ -128,7 +139,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     reserveKey: (wanted) => answering(() => reserveKey(redis, keys, wanted)),
     forgetKey: (reserved) => answering(() => forgetKey(redis, keys, reserved)),
     get: (tenant, id) => answering(() => get(tenant, id)),
-    list: (tenant, query) => answering(() => listRecords(redis, keys, { ...query, tenant })),
+    list: (tenant, query) => answering(() => list(tenant, query)),
     result: (tenant, id) => answering(() => readResult(tenant, id)),
     keptPages: (id) => answering(() => readKeptPages(redis, keys, id)),
     waitForEnd: (id, { timeoutMs, signal }) =>
@@ -145,6 +156,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     retry: (tenant, id) => answering(() => retry(tenant, id)),
     delete: (tenant, jobId) => answering(() => deleteJob(redis, keys, { tenant, jobId })),
     deadLetters: (query) => answering(() => listDeadLetters(redis, keys, query)),
+    batches,
     usage: (tenant) => answering(() => readUsage(redis, keys, tenant)),
     queueState: (name) => answering(() => queues.state(name)),
     pauseQueue: (name) => answering(() => queues.pause(name)),

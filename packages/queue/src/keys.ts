@@ -43,6 +43,15 @@ export function keysOf(shard: string) {
     feeding: `${prefix}:feeding`,
     /** Jobs that ended in this slot of ten seconds, by tenant; '' is all of them. */
     ended: (slot: number) => `${prefix}:ended:${slot}`,
+    batch: (batchId: string) => `${prefix}:batch:${batchId}`,
+    /** Items of a batch whose jobs have not all been made. */
+    batchItems: (batchId: string) => `${prefix}:batch-items:${batchId}`,
+    batchRejected: (batchId: string) => `${prefix}:batch-rejected:${batchId}`,
+    tenantBatches: (tenant: string) => `${prefix}:tenant-batches:${tenant}`,
+    /** Batches on which there is work, by the time after which any process may take it. */
+    batchWork: `${prefix}:batch-work`,
+    /** Jobs of a batch that ended in this slot of ten seconds. */
+    batchEnded: (batchId: string, slot: number) => `${prefix}:batch-ended:${batchId}:${slot}`,
     outbox: `${prefix}:outbox`,
     endpoint: (endpointId: string) => `${prefix}:endpoint:${endpointId}`,
     /** Ids by time of creation; gone with the last endpoint. */

@@ -78,7 +78,8 @@ export async function readRecords(
   });
 }
 
-function stringHash(answer: unknown): Record<string, string> {
+/** The answer to HGETALL inside a pipeline. */
+export function stringHash(answer: unknown): Record<string, string> {
   if (typeof answer !== 'object' || answer === null) throw new Error('expected a hash from HGETALL');
   return Object.fromEntries(Object.entries(answer).map(([name, value]) => [name, String(value)]));
 }

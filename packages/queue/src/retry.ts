@@ -1,4 +1,6 @@
+import { newId } from '@glyphmill/contract/id';
 import type { Redis } from './connection.ts';
+import { shortQueue } from './feeder.ts';
 import type { Keys } from './keys.ts';
 import { answerList, loadScript } from './script.ts';
 
@@ -24,8 +26,8 @@ export async function retryJob(
   { tenant, jobId }: { tenant: string | null; jobId: string },
 ): Promise<RetryAnswer> {
   const answer = await retryScript.run(redis, keys, {
-    keys: [keys.record(jobId), keys.result(jobId), keys.feeding, keys.expiry],
-    args: [tenant ?? '', jobId],
+    keys: [keys.record(jobId), keys.result(jobId), keys.expiry],
+    args: [tenant ?? '', jobId, shortQueue, newId('evt')],
   });
   const [kind, second = '', third = ''] = answerList(answer);
   if (kind === 'missing') return { kind };

@@ -39,6 +39,8 @@ export function createSubmit(options: {
         // The connection broke before the answer came, and the client sent the call once more. What was accepted is
         // in the backlog or under a lease.
         break;
+      case 'closed':
+        throw new Error(`the job ${job.id} cannot be made: ${answer.kind}`);
       case 'direct':
         // The job is accepted: should this fail, whoever feeds the queue adds it when the lease is over.
         await handOver(job).catch(() => {});
@@ -58,6 +60,7 @@ function newRecord({ id, tenant, task, deadlineMs }: NewJob, nowMs: number): Job
     tenant,
     task,
     status: 'queued',
+    batch: null,
     createdAtMs: nowMs,
     startedAtMs: null,
     finishedAtMs: null,

@@ -4,11 +4,13 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { readBody } from './body.ts';
+import { streamBody } from './object-stream.ts';
 import { removeAll } from './remove-all.ts';
 import { toFetchFailure, toStoreFailure } from './s3-failure.ts';
 
@@ -40,11 +42,26 @@ export interface ReadObject extends ObjectVersion {
   bytes: Buffer;
 }
 
+export interface ListedObject {
+  key: string;
+  sizeBytes: number;
+}
+
 export interface ObjectStore {
   /** The whole object. Throws a JobFailure of phase `fetch`; `signal` bounds the time, body included. */
   read(address: ObjectAddress, options: { maxBytes: number; signal: AbortSignal }): Promise<ReadObject>;
   /** What `read` would give, without its bytes. Throws as `read` does. */
   head(address: ObjectAddress, options: { signal: AbortSignal }): Promise<ObjectVersion>;
+  /** The object’s bytes from `offset` on, as they come. Throws as `read` does. */
+  stream(address: ObjectAddress, options: { offset: number; signal: AbortSignal }): AsyncIterable<Buffer>;
+  /**
+   * A page of the objects whose keys begin with `prefix` and come after `after`, by their keys, and whether there are
+   * more. Throws as `read` does.
+   */
+  list(
+    place: { bucket: string; prefix: string; after: string },
+    options: { signal: AbortSignal },
+  ): Promise<{ objects: ListedObject[]; more: boolean }>;
   /** Throws a JobFailure of phase `store`. */
   write(
     address: ObjectAddress,
@@ -68,6 +85,8 @@ const connectionTimeoutMs = 3000;
 /** Longest silence on a connection. The SDK only warns about it unless told to throw. */
 const requestTimeoutMs = 20_000;
 const maxSockets = 64;
+/** Longest silence in the middle of an object that is streamed. */
+const silenceMs = 20_000;
 
 export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
   const client = createClient(config);
@@ -88,6 +107,34 @@ export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
         return { ...versionOf(answer), sizeBytes: answer.ContentLength };
       } catch (error) {
         throw toFetchFailure(error, { ...address, signal });
+      }
+    },
+    async *stream(address, { offset, signal }) {
+      try {
+        const range = offset === 0 ? {} : { Range: `bytes=${offset}-` };
+        const command = new GetObjectCommand({ ...inputOf(address), ...range });
+        yield* streamBody(await client.send(command, { abortSignal: signal }), { silenceMs, signal });
+      } catch (error) {
+        throw toFetchFailure(error, { ...address, signal });
+      }
+    },
+    async list({ bucket, prefix, after }, { signal }) {
+      try {
+        const command = new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          // Keys may have characters that XML cannot.
+          EncodingType: 'url',
+          ...(after === '' ? {} : { StartAfter: after }),
+        });
+        const { Contents = [], IsTruncated = false } = await client.send(command, { abortSignal: signal });
+        const objects = Contents.map(({ Key: key = '', Size: sizeBytes = 0 }) => ({
+          key: decodeURIComponent(key.replaceAll('+', ' ')),
+          sizeBytes,
+        }));
+        return { objects, more: IsTruncated };
+      } catch (error) {
+        throw toFetchFailure(error, { bucket, key: prefix, signal });
       }
     },
     async write({ bucket, key }, bytes, { contentType, signal }) {
