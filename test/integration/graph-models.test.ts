@@ -71,7 +71,7 @@ describe('the default models, with and without the graph work of their import', 
     return (data: Float32Array, dims: number[]) => infer(opened.session, config, data, dims);
   };
 
-  it('read every line alike, nearly all with the same confidence', async () => {
+  it('read every line alike, nearly all with the same confidence', async (t) => {
     const read = (from: Models) => Promise.all(lines.map((line) => from.recognize(line)));
     const [before, after] = await Promise.all([read(plainModels), read(models)]);
     const moved = after.map(({ reading }, i) => {
@@ -82,6 +82,11 @@ describe('the default models, with and without the graph work of their import', 
       moved.every((distance) => distance < toleranceInDoubt),
       `moved by ${Math.max(...moved)}`,
     );
+    const same = moved.filter((distance) => distance < 1e-5).length;
+    t.diagnostic(
+      `confidence of ${same} of ${moved.length} lines within 1e-5, of all within ${Math.max(...moved)}`,
+    );
+    assert.ok(same >= moved.length * 0.95);
   });
 
   it('find the same lines on a page', async () => {
