@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cudaLibraryMissing } from '@glyphmill/inference/cuda-library';
 import { assertOnCuda, cudaProof } from '@glyphmill/inference/cuda-proof';
 import { parseModelConfig } from '@glyphmill/inference/model-config';
 import { openModels } from '@glyphmill/inference/models';
+import { encodeModel, type OnnxValue } from '@glyphmill/inference/onnx-model';
+import {
+  elementType,
+  floatTensor,
+  intAttribute,
+  intsAttribute,
+  newNode,
+} from '@glyphmill/inference/onnx-tensor';
 import { infer } from '@glyphmill/inference/session';
 import { type TinyModel, writeTinyModel } from './inference-onnx.ts';
 import { newRepository, quietLog } from './inference-samples.ts';
@@ -57,6 +65,41 @@ describe('starting models', () => {
     await assert.rejects(opening, { field: 'output.name', remedy: /It has: y/, file });
   });
 
+  it('takes no output of another shape for text or lines', async () => {
+    await writeTinyModel(repository, { name: 'turned', kind: 'plain' });
+    await writeFile(join(repository, 'turned/1/model.onnx'), turnedOutput('recognize'));
+    const opening = openModels({ repository, names: { recognize: 'turned' }, log: quietLog() });
+    await assert.rejects(opening, {
+      code: 'start-failed',
+      message: /expected \[1, steps, classes\], got \[32, 1, 4\]/,
+    });
+    await mkdir(join(repository, 'turned-map/1'), { recursive: true });
+    await writeFile(join(repository, 'turned-map/1/model.onnx'), turnedOutput('detect'));
+    await writeFile(
+      join(repository, 'turned-map/config.pbtxt'),
+      `name: "turned-map" max_batch_size: 1
+      input { name: "x" data_type: TYPE_FP32 dims: [3, -1, -1] }
+      output { name: "y" data_type: TYPE_FP32 dims: [1, -1, -1] }`,
+    );
+    const names = { detect: 'turned-map', recognize: 'ppocrv4-rec' };
+    const models = await openModels({ repository, names, instances: { recognize: 1 }, log: quietLog() });
+    try {
+      const page = (width: number, height: number) => ({
+        width,
+        height,
+        data: new Uint8Array(width * height * 3),
+      });
+      await models.detect(page(64, 64));
+      const wide = models.detect(page(96, 32));
+      await assert.rejects(wide, {
+        code: 'bad-output',
+        message: /expected \[1, 1, 32, 96\], got \[1, 1, 96, 32\]/,
+      });
+    } finally {
+      await models.close(0);
+    }
+  });
+
   it('asks which model is meant where several have the role', async () => {
     await writeTinyModel(repository, { name: 'right', kind: 'plain' });
     await writeTinyModel(repository, { name: 'also-right', kind: 'plain' });
@@ -106,3 +149,41 @@ describe('starting models', () => {
     );
   });
 });
+
+/** y is [steps, n, classes], or a map [n, 1, width, height]: as many dims as it should have, in another order. */
+function turnedOutput(role: 'recognize' | 'detect'): Uint8Array {
+  const isReading = role === 'recognize';
+  const axes = intsAttribute('axes', isReading ? [1, 2] : [1]);
+  const value = (name: string, dims: readonly (number | string)[]): OnnxValue => {
+    const dim = dims.map((size) =>
+      typeof size === 'number' ? { dim_value: BigInt(size) } : { dim_param: size },
+    );
+    return { name, type: { tensor_type: { elem_type: elementType.float, shape: { dim } } } };
+  };
+  const keepdims = intAttribute('keepdims', isReading ? 0 : 1);
+  const turn = (input: string, perm: number[]) =>
+    newNode({ type: 'Transpose', input: [input], output: 'y', attributes: [intsAttribute('perm', perm)] });
+  const last = intsAttribute('axes', [2]);
+  return encodeModel({
+    ir_version: 8n,
+    opset_import: [{ domain: '', version: 11n }],
+    graph: {
+      name: 'turned',
+      node: [
+        newNode({ type: 'ReduceMean', input: ['x'], output: 'mean', attributes: [axes, keepdims] }),
+        newNode({ type: 'Sigmoid', input: ['mean'], output: 'score' }),
+        ...(isReading
+          ? [
+              newNode({ type: 'Unsqueeze', input: ['score'], output: 'column', attributes: [last] }),
+              newNode({ type: 'Mul', input: ['column', 'classes'], output: 'scores' }),
+              turn('scores', [1, 0, 2]),
+            ]
+          : [turn('score', [0, 1, 3, 2])]),
+      ],
+      initializer: [floatTensor('classes', [1, 1, 4], Float32Array.of(0.1, 0.5, 0.2, 0.3))],
+      input: [value('x', ['n', 3, isReading ? 8 : 'h', 'w'])],
+      output: [value('y', isReading ? ['w', 'n', 4] : ['n', 1, 'w', 'h'])],
+      value_info: [],
+    },
+  });
+}
