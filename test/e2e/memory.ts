@@ -26,6 +26,8 @@ function readStat(pid: number): string[] {
 }
 
 export interface Peak {
+  /** The most that was seen so far. */
+  readonly peak: number;
   /** Ends the sampling and tells the most that was seen. */
   stop(): number;
 }
@@ -38,6 +40,9 @@ export function watchPeakRss(root: () => number | undefined, everyMs = 100): Pea
     if (pid !== undefined) peak = Math.max(peak, treeRssBytes(pid));
   }, everyMs);
   return {
+    get peak() {
+      return peak;
+    },
     stop() {
       clearInterval(timer);
       return peak;

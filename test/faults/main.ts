@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util';
+import { matrix } from './matrix.ts';
+import type { Group, Row } from './row.ts';
+import { type Outcome, outcomeLine, runGroups } from './run.ts';
+import { closeFaultSystems } from './system.ts';
+
+// `npm run test:faults`: the fault matrix, one line for each row.
+
+/** Systems side by side: most rows wait, and few compute. */
+const defaultAtOnce = 3;
+
+const { values } = parseArgs({
+  options: { rows: { type: 'string' }, 'at-once': { type: 'string' } },
+});
+const wanted = values.rows?.split(',').map(Number);
+const isWanted = ({ number }: Row) => wanted === undefined || wanted.includes(number);
+const groups: Group[] = matrix
+  .map((group) => ({ ...group, rows: group.rows.filter(isWanted) }))
+  .filter(({ rows }) => rows.length > 0);
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // Redis is a process of its own, which would outlive this one.
+  process.once(signal, () => void closeFaultSystems().finally(() => process.exit(1)));
+}
+
+const outcomes: Outcome[] = [];
+await runGroups(groups, {
+  atOnce: Number(values['at-once'] ?? defaultAtOnce),
+  onOutcome: (outcome) => {
+    outcomes.push(outcome);
+    console.log(outcomeLine(outcome));
+  },
+});
+const count = (result: Outcome['result']) => outcomes.filter((outcome) => outcome.result === result).length;
+const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} skipped`;
+console.log(`${count('passed')} passed, ${count('failed')} failed${skipped}`);
+if (outcomes.length === 0 || count('failed') > 0) process.exitCode = 1;

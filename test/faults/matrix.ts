@@ -1,0 +1,16 @@
+import type { Group } from './row.ts';
+import * as decoder from './rows-decoder.ts';
+import * as killed from './rows-killed.ts';
+import * as zombie from './rows-zombie.ts';
+
+/** All rows of the fault matrix, by the system they share. */
+export const matrix: readonly Group[] = [
+  { name: 'killed', rows: [killed.killedDuringDecode, killed.killedAfterCommit, killed.killedBeforeCommit] },
+  { name: 'poison', rows: [killed.killedThrice] },
+  { name: 'zombie', env: zombie.zombieEnvironment, rows: [zombie.stopped, zombie.blocked] },
+  {
+    name: 'decoder',
+    env: () => decoder.decoderEnvironment,
+    rows: [decoder.decoderSegfault, decoder.decoderHangs, decoder.decoderMemory],
+  },
+];
