@@ -35,6 +35,8 @@ export function openDocumentsQueue(
   const queue = new Queue<Message>(documentsQueue, {
     connection,
     prefix: keys.prefix,
+    // Asked for once: were the answer late, every later call would fail as that one did.
+    skipVersionCheck: true,
     // Our records are what people read; BullMQ's are kept only to be looked at while something is wrong.
     defaultJobOptions: {
       attempts: bullAttempts,
