@@ -167,16 +167,3 @@ export function openLedger(system: FaultSystem, name: string): Ledger {
   };
   return ledger;
 }
-
-/** Milliseconds until a job is accepted again and ends. */
-export async function untilWorking(ledger: Ledger): Promise<number> {
-  const begunMs = performance.now();
-  let id: string | undefined;
-  const isAccepted = async () => {
-    id = (await ledger.trySubmitLine()).id;
-    return id !== undefined;
-  };
-  await until('P4: the API accepts jobs again', isAccepted, defaultDeadlineMs);
-  await ledger.ended(id ?? '', defaultDeadlineMs);
-  return performance.now() - begunMs;
-}
