@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { FailureCode } from '@glyphmill/contract/failure';
 import { isFinal, type Job, jobSchema } from '@glyphmill/contract/job';
 import { loadSamples, samplesFolder, sampleText } from '../fixtures/sample-list.ts';
-import { until } from '../integration/queue-setup.ts';
 import { checkPromises } from './checker.ts';
 import { accepted, type Hook } from './receiver.ts';
 import { documentsBucket } from './s3-double.ts';
