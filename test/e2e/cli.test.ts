@@ -192,6 +192,7 @@ async function processorSeconds(args: string[], out: string): Promise<number> {
     ['-euc', `TIMEFORMAT='%U %S'; time "$0" "$@" > "$OUT"`, process.execPath, bin, ...args],
     { cwd: repositoryRoot, env: { ...process.env, OUT: out }, timeout: 120_000 },
   );
-  const [user = Number.NaN, system = Number.NaN] = stderr.trim().split(' ').map(Number);
-  return user + system;
+  // What the command itself says there stands before it.
+  const [, user, system] = /([\d.]+) ([\d.]+)\s*$/.exec(stderr) ?? assert.fail(`no times: ${stderr}`);
+  return Number(user) + Number(system);
 }
