@@ -18,6 +18,7 @@ const commandDeadlineMs = 120_000;
 
 let ports: string[];
 let url = '';
+let s3Url = '';
 let started: Started;
 
 interface Started {
@@ -56,6 +57,7 @@ async function pressCtrlC({ child }: Started): Promise<void> {
 before(async () => {
   const [api = 0, s3 = 0, metrics = 0] = await freePorts(3);
   url = `http://127.0.0.1:${api}`;
+  s3Url = `http://127.0.0.1:${s3}`;
   ports = ['--port', `${api}`, '--s3-port', `${s3}`, '--metrics-port', `${metrics}`];
   started = await npmStart();
 });
@@ -107,6 +109,18 @@ test('the curl lines of docs/watching.md work as they are pasted', async () => {
   assert.match(output, /\nevent: job\.succeeded\n/);
   assert.match(output, /"number":4,"status":"succeeded"/);
   assert.match(output, /Survey of Footbridges/);
+});
+
+test('the lines of docs/batches.md work as they are pasted', async () => {
+  const [block = ''] = shellBlocksOf(readFileSync(join(repositoryRoot, 'docs/batches.md'), 'utf8'));
+  const output = await shell(
+    block.replaceAll('http://127.0.0.1:8080', url).replaceAll('http://127.0.0.1:7070', s3Url),
+  );
+  assert.match(output, /"object":"batch".*"status":"completed"/);
+  assert.match(output, /"index":0,"status":"succeeded","error":null,"result":\{.*Water will be off/);
+  assert.match(output, /"index":1,"status":"succeeded","error":null,"result":\{.*Dear Ms Pryce/);
+  assert.match(output, /"source":\{"type":"manifest","bucket":"documents","key":"manifests\/july\.jsonl"/);
+  assert.match(output, /"source":\{"type":"prefix","bucket":"documents","prefix":"2026\/","glob":"\*\*\.png"/);
 });
 
 test('the commands of the README work as they are pasted', async () => {
