@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { batchEventSchema, batchResultSchema } from '@glyphmill/contract/batch';
 import { outboxEventSchema } from '@glyphmill/contract/delivery';
 import { JobFailure } from '@glyphmill/contract/failure';
+import { newId } from '@glyphmill/contract/id';
 import { connectConsumer, type Redis } from '@glyphmill/queue/connection';
 import { type Keys, keysOf } from '@glyphmill/queue/keys';
 import {
@@ -154,6 +155,33 @@ test('only whoever names the events of jobs is told of each', async () => {
   assert.deepEqual(await typesOf(undefined), ['batch.completed']);
   assert.deepEqual(await typesOf(['batch.completed', 'job.failed']), ['batch.completed', 'job.failed']);
   assert.deepEqual(await typesOf(['job.succeeded']), ['job.succeeded']);
+});
+
+test('without an address of its own a batch tells the endpoints of its tenant, or those that it names', async () => {
+  const own = api.caller({ tenant: 'with-endpoints' });
+  const eventsAfter = async (json: object) => {
+    const { id } = await submitBatch(own, { items: [s3Item('a.png')], ...json });
+    await batchOnce(own, id, ({ finishedAt }) => finishedAt !== null);
+    const entries = await redis.xrange(keys.outbox, '-', '+');
+    const events = entries.map(([, [, text = '']]) => outboxEventSchema.parse(JSON.parse(text)));
+    return events
+      .filter(({ tenant }) => tenant === 'with-endpoints')
+      .map(({ type, url, endpointIds }) => [type, url, endpointIds]);
+  };
+  assert.deepEqual(await eventsAfter({}), [], 'there are none');
+  const created = await own.call('POST', '/v1/webhook-endpoints', {
+    json: { url: 'https://hooks.example/' },
+  });
+  const { id } = JSON.parse(created.text);
+  const all = [
+    ['job.succeeded', null, null],
+    ['batch.completed', null, null],
+  ];
+  assert.deepEqual(await eventsAfter({}), all);
+  const named = { webhook: { endpointIds: [id] } };
+  assert.deepEqual(await eventsAfter(named), [...all, ['batch.completed', null, [id]]]);
+  const json = { items: [s3Item('a.png')], webhook: { endpointIds: [newId('whk')] } };
+  await own.refused('validation-failed', 'POST', '/v1/batches', { json });
 });
 
 test('the results stream as JSON lines in the order of the source, whatever one of them came to', async () => {

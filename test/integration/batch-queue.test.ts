@@ -7,6 +7,7 @@ import { claim, commit, type Outcome } from '@glyphmill/queue/attempt';
 import { batchJobId, batchJobIds } from '@glyphmill/queue/batch-job-id';
 import { bulkLimits, makeJobs } from '@glyphmill/queue/batch-jobs';
 import { holdLease, takeBatches } from '@glyphmill/queue/batch-lease';
+import { sweepJobs } from '@glyphmill/queue/batch-sweep';
 import { startBatchWorker } from '@glyphmill/queue/batch-worker';
 import { openDocumentsQueue } from '@glyphmill/queue/documents-queue';
 import { feed, shortQueue } from '@glyphmill/queue/feeder';
@@ -61,7 +62,8 @@ const startWorker = ({ address }: TestQueue) =>
   });
 
 async function end({ redis, keys }: TestQueue, jobId: string, outcome: Outcome = succeeded): Promise<void> {
-  const claimed = await claim(redis, keys, { jobId, round: 0, worker: 'w' });
+  const round = Number((await redis.hget(keys.record(jobId), 'round')) ?? 0);
+  const claimed = await claim(redis, keys, { jobId, round, worker: 'w' });
   assert.ok(claimed.kind === 'claimed', claimed.kind);
   assert.equal(await commit(redis, keys, { attempt: claimed.attempt, outcome }), 'ok');
 }
@@ -189,6 +191,37 @@ test('a thousand failed jobs tried again wait their tenant’s turn, as new ones
     await until('the work to be done', async () => (await redis.zcard(keys.batchWork)) === 0);
     assert.equal((await get(queue, id)).finishedAtMs, null, 'completed while all are open');
     await worker.close();
+    await context.queue.close();
+  }));
+
+test('jobs that end again before the last failed one is tried again do not complete the batch', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const id = await createBatch(queue, 150);
+    const worker = await startWorker(queue);
+    await until('its jobs', async () => (await get(queue, id)).ingest === 'done');
+    await worker.close();
+    const ids = batchJobIds(id, { from: 0, to: 150 });
+    for (const jobId of ids) await end(queue, jobId, failed);
+    assert.equal(await completions(queue), 1);
+    assert.equal(await store.batches.order('acme', id, 'retry'), 'ok');
+    const token = newId('wrk');
+    assert.deepEqual(await takeBatches(redis, keys, { token, most: 1 }), [id]);
+    const stop = new AbortController();
+    const lease = holdLease(redis, keys, { batchId: id, token, stop, onError: assert.fail });
+    const context = openContext(queue);
+    const batch = await get(queue, id);
+    await sweepJobs(context, batch, { from: 0, to: 100 });
+    for (const jobId of ids.slice(0, 100)) await end(queue, jobId);
+    assert.equal((await get(queue, id)).finishedAtMs, null);
+    await sweepJobs(context, batch, { from: 100, to: 150 });
+    await lease.endSweep();
+    lease.close();
+    for (const jobId of ids.slice(100)) await end(queue, jobId);
+    const { counts, finishedAtMs } = await get(queue, id);
+    assert.deepEqual([counts.succeeded, counts.failed], [150, 0]);
+    assert.ok(finishedAtMs !== null, 'it did not complete');
+    assert.equal(await completions(queue), 2);
     await context.queue.close();
   }));
 
