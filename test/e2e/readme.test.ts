@@ -120,7 +120,10 @@ test('the lines of docs/batches.md work as they are pasted', async () => {
   assert.match(output, /"index":0,"status":"succeeded","error":null,"result":\{.*Water will be off/);
   assert.match(output, /"index":1,"status":"succeeded","error":null,"result":\{.*Dear Ms Pryce/);
   assert.match(output, /"source":\{"type":"manifest","bucket":"documents","key":"manifests\/july\.jsonl"/);
-  assert.match(output, /"source":\{"type":"prefix","bucket":"documents","prefix":"2026\/","glob":"\*\*\.png"/);
+  assert.match(
+    output,
+    /"source":\{"type":"prefix","bucket":"documents","prefix":"2026\/","glob":"\*\*\.png"/,
+  );
 });
 
 test('the commands of the README work as they are pasted', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { batchLimits } from '@glyphmill/contract/batch-request';
 import { newId } from '@glyphmill/contract/id';
 import { type Job, jobListSchema, jobSchema } from '@glyphmill/contract/job';
 import { modelListSchema } from '@glyphmill/contract/model';
@@ -234,6 +235,7 @@ test('the limits in force and the tenant’s webhook secret can be asked for', a
       tenantPages: 20_000,
       tenantMegapixels: 100_000,
       recognizeConcurrency: 32,
+      ...batchLimits,
       eventStreams: 1000,
       requestTimeoutSeconds: 60,
     },

@@ -9,6 +9,8 @@ export interface ScriptCall {
 }
 
 export interface Script {
+  /** What Redis knows it by: SHA-1 in hexadecimal. */
+  readonly digest: string;
   run(redis: Redis, keys: Keys, call: ScriptCall): Promise<unknown>;
   /** Many calls in one go; of each the answer, or the error that it came to. They may be made twice. */
   runAll(redis: Redis, keys: Keys, calls: readonly ScriptCall[]): Promise<unknown[]>;
@@ -46,11 +48,12 @@ const prelude = read('prelude') + read('batch');
 /** A Lua script of ours behind the prelude, sent once and called by its digest from then on. */
 export function loadScript(name: ScriptName): Script {
   const lua = prelude + read(name);
-  const sha = createHash('sha1').update(lua).digest('hex');
+  const digest = createHash('sha1').update(lua).digest('hex');
   return {
+    digest,
     async run(redis, { prefix }, { keys, args }) {
       try {
-        return await redis.evalsha(sha, keys.length, ...keys, prefix, ...args);
+        return await redis.evalsha(digest, keys.length, ...keys, prefix, ...args);
       } catch (error) {
         if (!isUnknown(error)) throw error;
         return redis.eval(lua, keys.length, ...keys, prefix, ...args);
@@ -59,7 +62,7 @@ export function loadScript(name: ScriptName): Script {
     async runAll(redis, { prefix }, calls) {
       const call = async () => {
         const pipeline = redis.pipeline();
-        for (const { keys, args } of calls) pipeline.evalsha(sha, keys.length, ...keys, prefix, ...args);
+        for (const { keys, args } of calls) pipeline.evalsha(digest, keys.length, ...keys, prefix, ...args);
         return ((await pipeline.exec()) ?? []).map(([error, answer]) => error ?? answer);
       };
       const answers = await call();
