@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,13 +113,14 @@ describe('a repository of one’s own', () => {
     assert.equal(await chosen('mine-too'), 'mine-too');
   });
 
-  it('says what to do where it lacks a role and is read-only', async () => {
+  it('says what to do where it lacks a role and is read-only', async (t) => {
     const readOnly = await mkdtemp(join(tmpdir(), 'glyphmill-read-only-'));
     await chmod(readOnly, 0o555);
     // To root nothing is read-only.
     const isRoot = process.geteuid?.() === 0;
     if (isRoot) process.seteuid?.(65_534);
     try {
+      if (!existsSync(import.meta.filename)) return t.skip('nobody but root can read this checkout');
       const refusal = {
         name: 'ModelConfigError',
         file: readOnly,
