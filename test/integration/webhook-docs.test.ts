@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { batchEventSchema } from '@glyphmill/contract/batch';
 import { endpointDisabledEventSchema, jobEventSchema, pingEventSchema } from '@glyphmill/contract/event';
 import { eventTypeSchema } from '@glyphmill/contract/event-type';
 import { createJobSchema } from '@glyphmill/contract/request';
@@ -31,10 +32,11 @@ after(async () => {
 });
 
 test('the commands of docs/webhooks.md run as they are pasted, and do what they say', async () => {
-  await system.startApp();
+  // The first attempts may come before the receiver listens.
+  await system.startApp({ delaysMs: Array(30).fill(500) });
   const [port = 0] = await freePorts(1);
   const { key } = system.api.caller();
-  const script = blocks('sh').join('\n').replaceAll('8787', `${port}`).replace('sleep 10', 'sleep 3');
+  const script = blocks('sh').join('\n').replaceAll('8787', `${port}`);
   const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: root,
     env: { PATH: process.env.PATH, KEY: key, API: system.api.baseUrl },
@@ -61,6 +63,7 @@ test('it names every event there is, with the data of its body', () => {
   const dataOf = (type: string) =>
     [...(rows.find(([, name]) => name === type)?.[2] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name);
   assert.deepEqual(dataOf('job.succeeded'), Object.keys(jobEventSchema.shape.data.shape));
+  assert.deepEqual(dataOf('batch.completed'), Object.keys(batchEventSchema.shape.data.shape));
   const disabled = endpointDisabledEventSchema.shape.data.shape;
   assert.deepEqual(dataOf('webhook.endpoint-disabled'), Object.keys(disabled));
   assert.deepEqual(dataOf('webhook.ping'), Object.keys(pingEventSchema.shape.data.shape));

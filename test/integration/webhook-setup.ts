@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { batchEventSchema } from '@glyphmill/contract/batch';
 import { endpointDisabledEventSchema, jobEventSchema, pingEventSchema } from '@glyphmill/contract/event';
 import type { Task } from '@glyphmill/contract/message';
 import { commit, type Outcome } from '@glyphmill/queue/attempt';
@@ -72,6 +73,7 @@ export function verifiedWith(secret: string, { headers, body }: Received): unkno
 }
 
 const documentedSchema = z.discriminatedUnion('type', [
+  batchEventSchema,
   jobEventSchema,
   endpointDisabledEventSchema,
   pingEventSchema,
