@@ -8,6 +8,8 @@ export interface BlankPng {
   /** PNG specification, 11.2.2: 0 grey, 2 RGB, 6 RGB with alpha. */
   colorType: 0 | 2 | 6;
   interlaced?: boolean;
+  /** EXIF 2.3, tag 274: 1 as stored, 6 to be turned clockwise by 90°. */
+  orientation?: number;
 }
 
 const channels = { 0: 1, 2: 3, 6: 4 };
@@ -25,7 +27,7 @@ const passes = [
 
 /** A valid PNG whose pixels are all zero: a thousand times larger decoded than it is, and made in no time. */
 export function blankPng(image: BlankPng): Buffer {
-  const { width, height, bitDepth, colorType, interlaced = false } = image;
+  const { width, height, bitDepth, colorType, interlaced = false, orientation } = image;
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -35,9 +37,17 @@ export function blankPng(image: BlankPng): Buffer {
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
     chunk('IHDR', header),
+    ...(orientation === undefined ? [] : [chunk('eXIf', exifOf(orientation))]),
     chunk('IDAT', zlibOfZeros(rawBytes(image))),
     chunk('IEND', Buffer.alloc(0)),
   ]);
+}
+
+/** A big-endian TIFF header with one directory of one short, the orientation. */
+function exifOf(orientation: number): Buffer {
+  const exif = Buffer.from('4d4d002a00000008000101120003000000010000000000000000', 'hex');
+  exif.writeUInt16BE(orientation, 18);
+  return exif;
 }
 
 /** Filter bytes, one a row, and pixels. */
