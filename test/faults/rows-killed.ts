@@ -23,8 +23,8 @@ export const killedDuringDecode: Row = {
     await system.put('row-1/slow', slowDocument());
     const begun = system.proxy.trap(callOf('begin'), 'after');
     const id = await ledger.submit({ key: 'row-1/slow', expected: { text: '' } });
-    await ledger.submitLines(6);
     await within('decoding begins', begun.seen);
+    await ledger.submitLines(6);
     const killedMs = Date.now();
     await system.worker.crash();
     await ledger.check();

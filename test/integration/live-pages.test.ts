@@ -137,7 +137,7 @@ async function readsThree(id: string): Promise<void> {
 }
 
 test('a job that runs out of time keeps the pages that were read', async () => {
-  const id = await submit(await stuckDocument(), { timeoutSeconds: 10 });
+  const id = await submit(await stuckDocument(), { timeoutSeconds: 15 });
   const job = await ended(id);
   assert.deepEqual([job.status, job.error?.code], ['failed', 'timeout']);
   assert.deepEqual(await statuses(id), ['succeeded', 'failed', 'succeeded', 'unread', 'unread']);
