@@ -151,6 +151,7 @@ async function play({ redis, keys }: TestQueue, steps: readonly Step[]): Promise
   assert.equal(await redis.exists(`${keys.prefix}:debts`, `${keys.prefix}:backlog-tenants`), 0);
 }
 
+// Counted in documents that are read before, since each costs the same and a shared machine does not keep its pace.
 test('with a worker, twenty documents behind five thousand wait a tenth at most of what first come, first served costs', () =>
   withTestQueue(
     server.url,
@@ -169,8 +170,7 @@ test('with a worker, twenty documents behind five thousand wait a tenth at most 
         );
       }
       const small = new Set(jobs.slice(many).map(({ id }) => id));
-      const ended = { all: 0, small: 0, beforeLast: 0, lastMs: 0 };
-      const begunMs = performance.now();
+      const ended = { all: 0, small: 0, beforeLast: 0 };
       const worker = await startConsumer({
         address,
         concurrency: 16,
@@ -181,21 +181,14 @@ test('with a worker, twenty documents behind five thousand wait a tenth at most 
           ended.all += 1;
           if (!small.has(attempt.jobId)) return;
           ended.small += 1;
-          if (ended.small === few) {
-            ended.beforeLast = ended.all;
-            ended.lastMs = performance.now() - begunMs;
-          }
+          if (ended.small === few) ended.beforeLast = ended.all;
         },
         onWarning: () => {},
       });
-      // A quarter of them tells how long all would have taken.
-      await until('a quarter of all', () => ended.all >= many / 4, 120_000);
-      const fifoMs = (performance.now() - begunMs) * ((many + few) / ended.all);
+      await until('all of the few', () => ended.small === few, 120_000);
       await worker.close(5000);
       assert.equal(ended.small, few);
       assert.ok(ended.beforeLast <= (many + few) / 10, `the last of the few was number ${ended.beforeLast}`);
-      // Twice the share, since a shared machine does not always go at the same pace.
-      assert.ok(ended.lastMs <= fifoMs / 5, `they took ${ended.lastMs} ms of ${fifoMs} ms`);
     },
     limits,
   ));
