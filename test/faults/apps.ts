@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App } from 'glyphmill-cli/app-process';
@@ -73,6 +74,15 @@ export function attemptsAt(
       ended: [outcome, code, state].filter((part) => part !== '').join(' '),
       durationMs: Number(durationMs),
     }));
+}
+
+/** Holds the attempts at a job against how they should have ended, in their order. */
+export function expectAttempts(workers: readonly RunningApp[], id: string, ends: string[]): void {
+  assert.deepEqual(
+    attemptsAt(workers, id).map(({ ended }) => ended),
+    ends,
+    `the attempts at job ${id}`,
+  );
 }
 
 /** A line that was being written when its process died cannot be read. */

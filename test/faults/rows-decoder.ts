@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { attemptsAt } from './apps.ts';
+import { expectAttempts } from './apps.ts';
 import { memoryBomb } from './documents.ts';
 import { type Expected, type Ledger, lineDocument, openLedger } from './ledger.ts';
 import { childrenRunning, rssOf } from './processes.ts';
@@ -31,8 +31,8 @@ export const decoderSegfault: Row = {
     process.kill(pid, 'SIGSEGV');
     process.kill(pid, 'SIGCONT');
     await ledger.check();
-    expectAttempts(system, id, ['retried decode-crashed', 'succeeded']);
-    for (const other of others) expectAttempts(system, other, ['succeeded']);
+    expectAttempts(system.workers, id, ['retried decode-crashed', 'succeeded']);
+    for (const other of others) expectAttempts(system.workers, other, ['succeeded']);
     assert.ok(!decodersOf(system).includes(pid) && decodersOf(system).length === 1, 'there is a new child');
     return '';
   },
@@ -47,7 +47,7 @@ export const decoderHangs: Row = {
     const ledger = openLedger(system, 'row-10');
     const { pid, id, others } = await stuckInDecoder(system, ledger, { codes: ['decode-timeout'] });
     await ledger.check().finally(() => killStopped(pid));
-    for (const other of others) expectAttempts(system, other, ['succeeded']);
+    for (const other of others) expectAttempts(system.workers, other, ['succeeded']);
     const { startedAt, finishedAt } = await ledger.job(id);
     const tookMs = Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '');
     assert.ok(tookMs <= decodeTimeoutMs + 1000 + slackMs, `it took ${seconds(tookMs)}`);
@@ -99,13 +99,6 @@ async function stuckInDecoder(
 
 function decodersOf({ worker }: FaultSystem): number[] {
   return childrenRunning(worker.pid, 'decode-process.ts');
-}
-
-function expectAttempts({ workers }: FaultSystem, id: string, ends: string[]): void {
-  assert.deepEqual(
-    attemptsAt(workers, id).map(({ ended }) => ended),
-    ends,
-  );
 }
 
 /** A process that stands still would outlive its parent. */
