@@ -1,6 +1,7 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
 import * as killed from './rows-killed.ts';
+import * as s3 from './rows-s3.ts';
 import * as zombie from './rows-zombie.ts';
 
 /** All rows of the fault matrix, by the system they share. */
@@ -12,5 +13,18 @@ export const matrix: readonly Group[] = [
     name: 'decoder',
     env: () => decoder.decoderEnvironment,
     rows: [decoder.decoderSegfault, decoder.decoderHangs, decoder.decoderMemory],
+  },
+  {
+    name: 's3',
+    env: () => s3.s3Environment,
+    rows: [
+      s3.storeErrors,
+      s3.storeSilent,
+      s3.storeDrips,
+      s3.storeDamages,
+      s3.objectChanges,
+      s3.accessRefused,
+      s3.resultRefused,
+    ],
   },
 ];
