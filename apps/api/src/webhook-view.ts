@@ -9,7 +9,6 @@ export function toEndpoint(record: EndpointRecord): Endpoint {
   return {
     object: 'webhook-endpoint',
     id,
-    ...{ description2: record.sealedSecret, xSecret: 1 },
     url,
     events,
     description,
