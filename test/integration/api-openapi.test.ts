@@ -84,6 +84,7 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'POST /v1/queues/{name}/pause admin',
     'POST /v1/queues/{name}/resume admin',
     'POST /v1/recognize jobs:write',
+    'POST /v1/uploads jobs:write',
     'POST /v1/webhook-deliveries/{id}/redeliver webhooks:admin',
     'POST /v1/webhook-endpoints webhooks:admin',
     'POST /v1/webhook-endpoints/{id}/rotate-secret webhooks:admin',

@@ -8,7 +8,7 @@ import type { BatchReceiver } from '@glyphmill/queue/batch-event';
 import { batchJobId } from '@glyphmill/queue/batch-job-id';
 import type { IdempotencyKey } from '@glyphmill/queue/idempotency';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
-import { checkItem } from './batch-entry.ts';
+import { checkItem, reject } from './batch-entry.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Problem } from './problem.ts';
 import { checkSource, placesOf } from './source-access.ts';
@@ -41,7 +41,12 @@ export async function submitBatch(
   const reading = { mode, model, modelVersion, options, cache, places };
   const task = { ...reading, webhook: target.ofJobs, priority, ttlSeconds, timeoutSeconds, metadata };
   const plan: BatchPlan = { source, task, deadlineMs };
-  const { entries, rejected } = await takeItems(dependencies, { id, plan, items: request.items ?? [] });
+  const { entries, rejected } = await takeItems(dependencies, {
+    id,
+    tenant: caller.tenant,
+    plan,
+    items: request.items ?? [],
+  });
   await dependencies.jobs.batches.create({
     id,
     tenant: caller.tenant,
@@ -125,7 +130,7 @@ function notUsable(pointer: string, detail: string): Problem {
 
 async function takeItems(
   dependencies: Dependencies,
-  { id, plan, items }: { id: string; plan: BatchPlan; items: readonly unknown[] },
+  { id, tenant, plan, items }: { id: string; tenant: string; plan: BatchPlan; items: readonly unknown[] },
 ): Promise<{ entries: BatchEntry[]; rejected: Rejection[] }> {
   const entries: BatchEntry[] = [];
   const rejected: Rejection[] = [];
@@ -139,8 +144,14 @@ async function takeItems(
     }
     const { source, options, metadata } = checked.item;
     const store = async () => {
-      const placed = await place(dependencies, batchJobId(id, index), decodeSource(source));
-      entries.push({ index, ...placed, options, metadata });
+      try {
+        const ids = { id: batchJobId(id, index), tenant };
+        const placed = await place(dependencies, ids, decodeSource(source));
+        entries.push({ index, ...placed, options, metadata });
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        rejected.push(reject(index, { code: 'validation-failed', detail: error.message }).rejection);
+      }
     };
     storing.push(store());
     if (storing.length < storedAtOnce) continue;
@@ -148,5 +159,6 @@ async function takeItems(
     storing = [];
   }
   await Promise.all(storing);
-  return { entries: entries.sort((a, b) => a.index - b.index), rejected };
+  const byPlace = (a: { index: number }, b: { index: number }) => a.index - b.index;
+  return { entries: entries.sort(byPlace), rejected: rejected.sort(byPlace) };
 }

@@ -88,6 +88,16 @@ export const apiSettings = {
     list.default([]),
     'Networks that webhooks may reach although they are not public, for example 10.0.0.0/8.',
   ),
+  corsOrigins: setting(
+    'CORS_ORIGINS',
+    list.default([]),
+    'Origins whose pages may call the API from a browser, for example https://app.example.com, or *; none by default.',
+  ),
+  s3PublicEndpoint: setting(
+    'S3_PUBLIC_ENDPOINT',
+    z.url({ protocol: /^https?$/ }).optional(),
+    'Base URL under which callers reach the store, for uploads; unset means S3_ENDPOINT.',
+  ),
   ...redisSettings,
   ...s3Settings,
   ...processSettings,

@@ -13,7 +13,7 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
     startedAt: timeOrNull(record.startedAtMs),
     finishedAt: timeOrNull(record.finishedAtMs),
     expiresAt: timeOrNull(record.expiresAtMs),
-    source: task.inline === null ? { type: 's3', ...task.document } : { type: 'inline', ...task.inline },
+    source: toSource(task),
     mode: task.mode,
     model: task.model,
     modelVersion: task.modelVersion,
@@ -37,6 +37,12 @@ export function toJob(record: JobRecord, baseUrl: string): Job {
       cancel: `${baseUrl}/v1/jobs/${id}/cancel`,
     },
   };
+}
+
+function toSource({ document, inline }: JobRecord['task']): Job['source'] {
+  if (inline === null) return { type: 's3', ...document };
+  const { uploadId, ...facts } = inline;
+  return uploadId === undefined ? { type: 'inline', ...facts } : { type: 'upload', uploadId, ...facts };
 }
 
 /** A strong validator (RFC 9110, section 8.8.3): equal exactly when what is shown looks the same. */

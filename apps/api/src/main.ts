@@ -20,7 +20,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
   const log = createLogger({ service: 'api', level: config.logLevel });
   const guard = createAddressGuard({ allowedCidrs: config.webhookAllowedCidrs });
   const keyFile = openApiKeyFile(config.keysFile, { log });
-  const objects = openObjectStore(storeAddress(config));
+  const objects = openObjectStore({ ...storeAddress(config), publicEndpoint: config.s3PublicEndpoint });
   await objects.ensureBucket(config.s3SystemBucket);
   const queue = { url: config.redisUrl, shard: config.redisShard };
   const onError = (error: Error) => log.warn({ err: error }, 'trouble with the connection to Redis');

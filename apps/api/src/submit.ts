@@ -8,16 +8,17 @@ import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { Dependencies } from './dependencies.ts';
 import { Problem } from './problem.ts';
 import { checkSource, placesOf } from './source-access.ts';
+import { findUpload } from './uploads.ts';
 import { webhookTarget } from './webhook-target.ts';
 
-type S3Source = Extract<CreateJob['source'], { type: 's3' }>;
-export type Source = S3Source | { type: 'inline'; contentType: string; bytes: Buffer };
+type Kept = Exclude<CreateJob['source'], { type: 'inline' }>;
+export type Source = Kept | { type: 'inline'; contentType: string; bytes: Buffer };
 
 /** A job to be: a validated request whose inline document has been decoded. */
 export type Submission = Omit<CreateJob, 'source'> & { source: Source };
 
 export function decodeSource(source: CreateJob['source']): Source {
-  if (source.type === 's3') return source;
+  if (source.type !== 'inline') return source;
   const { type, contentType, data } = source;
   return { type, contentType, bytes: Buffer.from(data, 'base64') };
 }
@@ -41,7 +42,7 @@ export async function submit(
   const places = placesOf(caller);
   if (submission.source.type === 's3') checkSource(dependencies, places, submission.source);
   await checkModel(dependencies, submission);
-  const { document, inline } = await place(dependencies, id, submission.source);
+  const { document, inline } = await place(dependencies, { id, tenant: caller.tenant }, submission.source);
   const task: Task = {
     document,
     inline,
@@ -60,7 +61,8 @@ export async function submit(
   try {
     return await jobs.submit({ id, tenant: caller.tenant, task, deadlineMs, idempotencyKey });
   } catch (error) {
-    if (isRefusal(error) && inline !== null) {
+    // What was uploaded can be submitted again.
+    if (isRefusal(error) && submission.source.type === 'inline') {
       objects.remove(document, { signal: AbortSignal.timeout(storeTimeoutMs) }).catch((cause: unknown) => {
         log.warn({ err: cause, key: document.key }, 'a refused document stays in the system bucket');
       });
@@ -98,12 +100,15 @@ export async function checkModel(
   });
 }
 
-/** Puts an inline document of the job with this id into the system bucket. */
+/** Puts an inline document of the job with this id into the system bucket, or finds one that was uploaded there. */
 export async function place(
   { config, objects }: Pick<Dependencies, 'config' | 'objects'>,
-  id: string,
+  { id, tenant }: { id: string; tenant: string },
   source: Source,
 ): Promise<Pick<Task, 'document' | 'inline'>> {
+  if (source.type === 'upload') {
+    return await findUpload({ config, objects }, { tenant, uploadId: source.uploadId });
+  }
   if (source.type === 's3') {
     const { bucket, key, versionId = null, ifMatch = null } = source;
     return { document: { bucket, key, versionId, ifMatch }, inline: null };

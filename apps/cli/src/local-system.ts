@@ -138,7 +138,8 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
   async function openS3(): Promise<NonNullable<LocalSystem['s3']>> {
     const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = secrets;
     const dir = join(dataDir, 's3');
-    const server = await startS3({ dir, port: ports.s3, accessKeyId, secretAccessKey });
+    const corsOrigins = (env.CORS_ORIGINS ?? '').split(',').map((origin) => origin.trim());
+    const server = await startS3({ dir, port: ports.s3, accessKeyId, secretAccessKey, corsOrigins });
     opened.push(server.close);
     const store = openObjectStore({
       endpoint: server.endpoint,

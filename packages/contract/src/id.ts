@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 // Ids are TypeIDs (github.com/jetify-com/typeid/spec): a prefix and a UUIDv7 in Crockford base32,
 // so that they sort by creation time and say what they name.
-type IdPrefix = 'job' | 'bat' | 'evt' | 'whk' | 'att' | 'wrk';
+type IdPrefix = 'job' | 'bat' | 'evt' | 'whk' | 'upl' | 'att' | 'wrk';
 
 /** A new id, for example `job_01h455vb4pex5vsknk084sn02q`. */
 export function newId(prefix: IdPrefix): string {
@@ -54,6 +54,7 @@ export const jobIdSchema = idSchema('job');
 export const batchIdSchema = idSchema('bat');
 export const eventIdSchema = idSchema('evt');
 export const endpointIdSchema = idSchema('whk');
+export const uploadIdSchema = idSchema('upl');
 
 /** An event and its receiver: the same event queued twice for one receiver is one delivery. */
 export const deliveryIdSchema = z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { failureSchema } from './failure.ts';
-import { batchIdSchema, jobIdSchema } from './id.ts';
+import { batchIdSchema, jobIdSchema, uploadIdSchema } from './id.ts';
 import { modeSchema, prioritySchema } from './request.ts';
 
 export const statusSchema = z.enum([
@@ -68,6 +68,12 @@ const shownSourceSchema = z.discriminatedUnion('type', [
     ifMatch: z.string().nullable(),
   }),
   z.object({ type: z.literal('inline'), contentType: z.string(), sizeBytes: z.int() }),
+  z.object({
+    type: z.literal('upload'),
+    uploadId: uploadIdSchema,
+    contentType: z.string(),
+    sizeBytes: z.int(),
+  }),
 ]);
 
 export const jobSchema = z

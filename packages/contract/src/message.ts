@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jobIdSchema } from './id.ts';
+import { jobIdSchema, uploadIdSchema } from './id.ts';
 import { cacheSchema, modeSchema, optionsSchema, prioritySchema } from './request.ts';
 
 /** Where a worker reads the document: inline bytes have been put into our own bucket by then. */
@@ -20,9 +20,9 @@ const taskWebhookSchema = z.union([
 export const taskSchema = z.object({
   document: documentSchema,
   inline: z
-    .object({ contentType: z.string(), sizeBytes: z.int() })
+    .object({ contentType: z.string(), sizeBytes: z.int(), uploadId: uploadIdSchema.optional() })
     .nullable()
-    .describe('Set when the document came with the request and is ours to delete.'),
+    .describe('Set when the document came with the request, or by an upload, and is ours to delete.'),
   mode: modeSchema,
   model: z.string(),
   modelVersion: z.string().nullable().default(null),

@@ -1,9 +1,12 @@
 import { z } from 'zod';
+import { uploadIdSchema } from './id.ts';
 import { webhookSchema } from './webhook.ts';
 
 /** Sizes that a request may have. What an operator may change is in the API's configuration instead. */
 export const requestLimits = {
   inlineBytes: 5_000_000,
+  /** S3's own limit of a single PUT is 5 GB; no worker takes documents of more than this. */
+  presignedBytes: 500_000_000,
   metadataEntries: 16,
   metadataKeyLength: 64,
   metadataValueLength: 512,
@@ -40,24 +43,39 @@ export const s3SourceSchema = z
 /** Base64 of n bytes has 4·ceil(n/3) characters. */
 const inlineLength = Math.ceil(requestLimits.inlineBytes / 3) * 4;
 
+export const contentTypeSchema = z
+  .string()
+  .regex(/^[a-z]+\/[a-z0-9.+-]+$/, 'expected a media type such as image/png')
+  .max(127);
+
 const inlineSourceSchema = z
   .strictObject({
     type: z.literal('inline'),
-    contentType: z
-      .string()
-      .regex(/^[a-z]+\/[a-z0-9.+-]+$/, 'expected a media type such as image/png')
-      .max(127),
+    contentType: contentTypeSchema,
     data: z
       .base64('expected standard base64')
       .min(4)
       .max(
         inlineLength,
-        `expected at most ${requestLimits.inlineBytes} bytes; put a larger document into S3`,
+        `expected at most ${requestLimits.inlineBytes} bytes; upload a larger document, or put it into S3`,
       ),
   })
   .meta({ id: 'InlineSource' });
 
-export const sourceSchema = z.discriminatedUnion('type', [s3SourceSchema, inlineSourceSchema]);
+const uploadSourceSchema = z
+  .strictObject({
+    type: z.literal('upload'),
+    uploadId: uploadIdSchema.describe(
+      'Of POST /v1/uploads; the document is removed with the job that read it.',
+    ),
+  })
+  .meta({ id: 'UploadSource' });
+
+export const sourceSchema = z.discriminatedUnion('type', [
+  s3SourceSchema,
+  inlineSourceSchema,
+  uploadSourceSchema,
+]);
 
 export const modeSchema = z
   .enum(['document', 'line'])

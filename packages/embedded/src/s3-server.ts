@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { authenticate, type Credentials, type Payload } from './s3-auth.ts';
 import type { IncomingBody } from './s3-body.ts';
 import type { Call } from './s3-call.ts';
+import { corsHeaders } from './s3-cors.ts';
 import { S3Error } from './s3-error.ts';
 import { type Fault, type Intercept, withFault } from './s3-faults.ts';
 import { ObjectStore } from './s3-objects.ts';
@@ -31,6 +32,8 @@ export interface StartS3Options extends Credentials {
   idleTimeoutMs?: number;
   /** How long a whole request may take to arrive. */
   requestTimeoutMs?: number;
+  /** Whose pages may use presigned URLs from a browser; none by default. */
+  corsOrigins?: readonly string[];
   /** The seam for tests. */
   intercept?: Intercept;
 }
@@ -47,6 +50,7 @@ interface Context {
   credentials: Credentials;
   maxObjectBytes: number;
   idleTimeoutMs: number;
+  corsOrigins: readonly string[];
   intercept: Intercept | undefined;
 }
 
@@ -64,6 +68,7 @@ export async function startS3(options: StartS3Options): Promise<EmbeddedS3> {
     credentials: { accessKeyId, secretAccessKey },
     maxObjectBytes: options.maxObjectBytes ?? 5 * GIB,
     idleTimeoutMs,
+    corsOrigins: options.corsOrigins ?? [],
     intercept,
   };
   const listener = (request: IncomingMessage, response: ServerResponse) => {
@@ -94,6 +99,14 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
     const headers = plainHeaders(request);
     const method = request.method ?? '';
     path = target.path;
+    const { origin, 'access-control-request-headers': wanted } = headers;
+    const shared = corsHeaders(context.corsOrigins, { origin, wanted });
+    response.setHeaders(new Map(Object.entries(shared)));
+    // A preflight bears no signature.
+    if (method === 'OPTIONS' && shared['access-control-allow-origin'] !== undefined) {
+      await sendReply(response, { status: 204 }, undefined);
+      return;
+    }
     const payload = authenticate({ ...target, method, headers }, context.credentials, Date.now());
     const { bucket, key } = target;
     const query = new Map(target.query);

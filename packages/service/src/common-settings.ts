@@ -44,7 +44,7 @@ export const s3Settings = {
   s3SystemBucket: setting(
     'S3_SYSTEM_BUCKET',
     z.string().default('glyphmill'),
-    'Bucket for what Glyphmill itself stores: inline documents and large results.',
+    'Bucket for what Glyphmill itself stores: inline documents, uploads and large results.',
   ),
 };
 

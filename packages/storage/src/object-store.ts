@@ -8,6 +8,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { readBody } from './body.ts';
 import { streamBody } from './object-stream.ts';
@@ -20,6 +21,8 @@ export interface ObjectStoreConfig {
   accessKeyId: string | undefined;
   secretAccessKey: string | undefined;
   forcePathStyle: boolean;
+  /** Where callers reach the store, if elsewhere than this process does; for presigned URLs. */
+  publicEndpoint?: string | undefined;
 }
 
 export interface ObjectAddress {
@@ -51,7 +54,10 @@ export interface ObjectStore {
   /** The whole object. Throws a JobFailure of phase `fetch`; `signal` bounds the time, body included. */
   read(address: ObjectAddress, options: { maxBytes: number; signal: AbortSignal }): Promise<ReadObject>;
   /** What `read` would give, without its bytes. Throws as `read` does. */
-  head(address: ObjectAddress, options: { signal: AbortSignal }): Promise<ObjectVersion>;
+  head(
+    address: ObjectAddress,
+    options: { signal: AbortSignal },
+  ): Promise<ObjectVersion & { contentType: string | null }>;
   /** The object’s bytes from `offset` on, as they come. Throws as `read` does. */
   stream(address: ObjectAddress, options: { offset: number; signal: AbortSignal }): AsyncIterable<Buffer>;
   /**
@@ -68,6 +74,11 @@ export interface ObjectStore {
     bytes: Uint8Array,
     options: { contentType: string; signal: AbortSignal },
   ): Promise<void>;
+  /** A URL that takes one object of just this size and type by PUT; asks nothing of the store. */
+  presignPut(
+    address: ObjectAddress,
+    options: { contentType: string; sizeBytes: number; expiresInSeconds: number },
+  ): Promise<string>;
   /** Removing what is not there is no error. */
   remove(address: ObjectAddress, options: { signal: AbortSignal }): Promise<void>;
   /** Removes all objects whose key begins with `prefix`. */
@@ -104,7 +115,8 @@ export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
       try {
         const answer = await client.send(new HeadObjectCommand(inputOf(address)), { abortSignal: signal });
         if (answer.ContentLength === undefined) throw new Error('expected the object’s size');
-        return { ...versionOf(answer), sizeBytes: answer.ContentLength };
+        const { ContentLength: sizeBytes, ContentType: contentType = null } = answer;
+        return { ...versionOf(answer), sizeBytes, contentType };
       } catch (error) {
         throw toFetchFailure(error, { ...address, signal });
       }
@@ -150,6 +162,19 @@ export function openObjectStore(config: ObjectStoreConfig): ObjectStore {
         throw toStoreFailure(error, { bucket, key });
       }
     },
+    async presignPut({ bucket, key }, { contentType, sizeBytes, expiresInSeconds }) {
+      const endpoint = config.publicEndpoint ?? config.endpoint;
+      // It would promise the checksum of no bytes.
+      const signer = createClient({ ...config, endpoint }, 'WHEN_REQUIRED');
+      const command = new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ContentType: contentType,
+        ContentLength: sizeBytes,
+      });
+      const signableHeaders = new Set(['host', 'content-type', 'content-length']);
+      return await getSignedUrl(signer, command, { expiresIn: expiresInSeconds, signableHeaders });
+    },
     async remove({ bucket, key }, { signal }) {
       await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal });
     },
@@ -184,12 +209,16 @@ function versionOf(answer: { ETag?: string | undefined; VersionId?: string | und
   return { etag: answer.ETag ?? null, versionId: answer.VersionId ?? null };
 }
 
-function createClient(config: ObjectStoreConfig): S3Client {
+function createClient(
+  config: ObjectStoreConfig,
+  checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED' = 'WHEN_SUPPORTED',
+): S3Client {
   const { accessKeyId, secretAccessKey } = config;
   return new S3Client({
     region: config.region,
     forcePathStyle: config.forcePathStyle,
     maxAttempts,
+    requestChecksumCalculation: checksums,
     ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
     ...(accessKeyId === undefined || secretAccessKey === undefined
       ? {}
