@@ -115,12 +115,15 @@ test('ARCHITECTURE.md names only files and folders that exist', () => {
   );
 });
 
-test('no source file has more than 300 lines', () => {
+test('no source file has more than 300 lines, unless a program wrote it', () => {
   const long = workspaces.flatMap((path) =>
     readdirSync(join(path, 'src'))
       .filter((name) => name.endsWith('.ts'))
       .map((name) => join(path, 'src', name))
-      .filter((file) => readFileSync(file, 'utf8').split('\n').length > 301),
+      .filter((file) => {
+        const text = readFileSync(file, 'utf8');
+        return text.split('\n').length > 301 && !text.startsWith('// Written by test/');
+      }),
   );
   assert.deepEqual(long, []);
 });
