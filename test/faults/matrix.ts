@@ -1,8 +1,8 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
 import * as killed from './rows-killed.ts';
-import * as s3 from './rows-s3.ts';
 import * as rollout from './rows-rollout.ts';
+import * as s3 from './rows-s3.ts';
 import * as zombie from './rows-zombie.ts';
 
 /** All rows of the fault matrix, by the system they share. */
@@ -27,6 +27,8 @@ export const matrix: readonly Group[] = [
       s3.accessRefused,
       s3.resultRefused,
     ],
+  },
+  {
     name: 'rollout',
     env: () => rollout.rolloutEnvironment,
     rows: [rollout.rollingDeploy, rollout.stoppedWithoutRedis],
