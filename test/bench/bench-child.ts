@@ -11,9 +11,12 @@ export interface BenchChild {
   close(): Promise<void>;
 }
 
-/** Starts a main file of this folder. */
-export function openChild(file: string): BenchChild {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], { serialization: 'advanced' });
+/** Starts a main file of this folder; `nodeArgs` are node's own, besides ours. */
+export function openChild(file: string, nodeArgs: readonly string[] = []): BenchChild {
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
+    serialization: 'advanced',
+    execArgv: [...process.execArgv, ...nodeArgs],
+  });
   const ended = once(child, 'exit');
   // Whoever asks hears of it; nobody else needs to.
   ended.catch(() => {});

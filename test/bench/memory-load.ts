@@ -29,6 +29,7 @@ answerRequests(async (message) => {
   if (models) await whenRead(questionSchema.parse(message).lines);
   else models = await start(taskSchema.parse(message));
   const states = models.states();
+  globalThis.gc?.();
   return {
     lines: read,
     pids: [process.pid, ...states.flatMap(({ pid }) => pid ?? [])],

@@ -26,7 +26,8 @@ interface Sample {
  * Whether memory stays where it is: the resident memory of a process with openModels in it and of all its instances, over
  * 10,000 lines of many widths. Each sample is taken after the same number of lines; the line through those after the
  * warm-up says what 1,000 lines add. The runtime keeps the most that any batch of any width has taken, so that an instance
- * is warm only when it has met most of them: that takes some 2,000 lines each.
+ * is warm only when it has met most of them: that takes some 2,000 lines each. The worker's garbage is collected before each
+ * sample: how much of it V8 lets lie moves by more than what is looked for.
  */
 export async function measureMemory(context: BenchContext): Promise<Measurement> {
   const { quick, repository, documents, note } = context;
@@ -35,7 +36,7 @@ export async function measureMemory(context: BenchContext): Promise<Measurement>
   const task: MemoryTask = { repository, instances, total, lines };
   const samples: Sample[] = [];
   let restarts = 0;
-  const child = openChild('memory-load.ts');
+  const child = openChild('memory-load.ts', ['--expose-gc']);
   try {
     await child.ask(task, progressSchema);
     for (let wanted = every; wanted <= total; wanted += every) {
