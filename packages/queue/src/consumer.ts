@@ -1,11 +1,11 @@
-import { Worker } from 'bullmq';
 import { connectConsumer, connectSubscriber, ready } from './connection.ts';
-import { openDocumentsQueue, retryDelayMs } from './documents-queue.ts';
+import { openDocumentsQueue } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
-import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
+import { keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
+import { startTakers } from './takers.ts';
 
 export interface ConsumerOptions {
   address: QueueAddress;
@@ -26,11 +26,6 @@ export interface Consumer {
   close(graceMs: number): Promise<void>;
 }
 
-/** A worker that holds a job renews its lock; after this long without renewal another worker takes over. */
-const lockDurationMs = 15_000;
-const stalledIntervalMs = 5000;
-/** None of BullMQ's own (see documents-queue.ts): job-run.ts has the limits on stalls and crashes. */
-const maxStalledCount = Number.MAX_SAFE_INTEGER;
 const startDeadlineMs = 10_000;
 /** Enough for giving up a few thousand jobs; a Redis that is away may need any time, and has had the grace to come back. */
 export const handBackMs = 2500;
@@ -66,24 +61,12 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   const cancellations = connectSubscriber(address.url, (error) => onWarning('Redis connection', error));
   cancellations.on('message', (_channel: string, jobId: string) => run.cancel(jobId));
   await cancellations.subscribe(keys.cancel);
-  const worker = new Worker(
-    documentsQueue,
-    (job, lock, signal) => run.attempt(job, { lock, signal: signal ?? new AbortController().signal }),
-    {
-      connection: redis,
-      prefix: keys.prefix,
-      concurrency,
-      lockDuration: lockDurationMs,
-      stalledInterval: stalledIntervalMs,
-      maxStalledCount,
-      drainDelay: 5,
-      settings: { backoffStrategy: retryDelayMs },
-    },
-  );
-  worker.on('error', (error) => onWarning('queue', error));
-  worker.on('lockRenewalFailed', (jobIds) => {
-    // Another attempt may have begun: this one stops, and what it would commit is refused anyway.
-    for (const id of jobIds) worker.cancelJob(id, 'its lock is lost');
+  const takers = startTakers({
+    redis,
+    keys,
+    concurrency,
+    attempt: run.attempt,
+    onError: (error) => onWarning('queue', error),
   });
 
   return {
@@ -95,12 +78,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     async close(graceMs) {
       policy.close();
       clearInterval(announcing);
-      const handingBack = setTimeout(() => worker.cancelAllJobs('shutdown'), graceMs);
-      const inOrder = Promise.all([feeder.close(), worker.close()]).then(() => queue.close());
+      const handingBack = setTimeout(() => takers.cancelAll('shutdown'), graceMs);
+      const inOrder = Promise.all([feeder.close(), takers.close()]).then(() => queue.close());
       if (!(await isSettledWithin(inOrder, graceMs + handBackMs))) {
         onWarning('Redis is away: others take the jobs in hand over when their locks have run out');
-        // It waits for the connection for ever.
-        worker.disconnect().catch(() => {});
+        takers.disconnect();
       }
       clearTimeout(handingBack);
       cancellations.disconnect();
