@@ -4,8 +4,13 @@ export type { Redis };
 
 /** Longest wait of a caller of the API for one command. */
 const producerCommandTimeoutMs = 2000;
-/** A connection that was cut without a word is given up after this much silence; without it a worker waits for good. */
-const socketTimeoutMs = 20_000;
+/**
+ * A connection that was cut without a word is given up after this much silence while an answer is due: without it all
+ * wait for good, since what is sent and never confirmed keeps the kernel's keep-alive from looking.
+ */
+const socketTimeoutMs = { producer: 5000, consumer: 20_000, subscriber: 5000 };
+/** On a connection that only listens nothing would ever be due. */
+const pingEveryMs = 2000;
 const keepAliveMs = 10_000;
 
 export type OnConnectionError = (error: Error) => void;
@@ -16,17 +21,25 @@ export function connectProducer(url: string, onError: OnConnectionError): Redis 
     enableOfflineQueue: false,
     commandTimeout: producerCommandTimeoutMs,
     maxRetriesPerRequest: 1,
+    socketTimeout: socketTimeoutMs.producer,
   });
 }
 
 /** For processes that work through the queue: waits for Redis to come back. */
 export function connectConsumer(url: string, onError: OnConnectionError): Redis {
-  return connect(url, onError, { maxRetriesPerRequest: null, socketTimeout: socketTimeoutMs });
+  return connect(url, onError, { maxRetriesPerRequest: null, socketTimeout: socketTimeoutMs.consumer });
 }
 
 /** For listening to channels; subscriptions are renewed after a reconnect. */
 export function connectSubscriber(url: string, onError: OnConnectionError): Redis {
-  return connect(url, onError, { maxRetriesPerRequest: null });
+  const socketTimeout = socketTimeoutMs.subscriber;
+  const redis = connect(url, onError, { maxRetriesPerRequest: null, socketTimeout });
+  const asking = setInterval(() => {
+    // One that fails was under way when the connection broke, and says no more than that.
+    if (redis.status === 'ready') redis.ping().catch(() => {});
+  }, pingEveryMs);
+  redis.once('end', () => clearInterval(asking));
+  return redis;
 }
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
