@@ -1,3 +1,4 @@
+import type { Expected } from './ledger.ts';
 import type { Environment, FaultSystem } from './system.ts';
 
 /** One row of the fault matrix. */
@@ -20,6 +21,8 @@ export interface Group {
   rows: Row[];
   /** Changes to the environment of the processes; the directory is for files that these need. */
   env?: (dir: string) => Environment | Promise<Environment>;
+  /** How a line document ends here where it is not read as what it says. */
+  canary?: Expected;
 }
 
 /** What a row needs is not on this machine; the message says what. */

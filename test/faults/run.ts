@@ -51,7 +51,7 @@ async function runGroup(group: Group, onOutcome: (outcome: Outcome) => void): Pr
   };
   try {
     for (const rows of steps) {
-      const failed = await runStep(rows, { open, onOutcome });
+      const failed = await runStep(rows, { group, open, onOutcome });
       // What a failed row leaves behind is not the next one's to bear.
       if (failed) await close('keep');
     }
@@ -65,7 +65,7 @@ async function start(group: Group, dir: string): Promise<FaultSystem> {
   const system = await startFaultSystem(await group.env?.(dir));
   try {
     // Redis has every script from now on, as it has after the first minute of its life.
-    await runCanary(system);
+    await runCanary(system, group);
     return system;
   } catch (error) {
     await system.close('keep');
@@ -76,7 +76,11 @@ async function start(group: Group, dir: string): Promise<FaultSystem> {
 /** Runs rows side by side and then sees whether the system is as it was; true when any failed. */
 async function runStep(
   rows: readonly Row[],
-  { open, onOutcome }: { open: () => Promise<FaultSystem>; onOutcome: (outcome: Outcome) => void },
+  {
+    group,
+    open,
+    onOutcome,
+  }: { group: Group; open: () => Promise<FaultSystem>; onOutcome: (outcome: Outcome) => void },
 ): Promise<boolean> {
   let logs = '';
   const outcomes = await Promise.all(
@@ -99,18 +103,20 @@ async function runStep(
       }
     }),
   );
-  const spoiled = outcomes.some(({ result }) => result === 'failed') ? undefined : await rest(await open());
+  const spoiled = outcomes.some(({ result }) => result === 'failed')
+    ? undefined
+    : await rest(await open(), group);
   for (const outcome of outcomes)
     onOutcome(spoiled === undefined ? outcome : { ...outcome, result: 'failed', note: spoiled });
   return spoiled !== undefined || outcomes.some(({ result }) => result === 'failed');
 }
 
 /** Undefined when the system is well again by itself (P4) and nothing is left over (P5); else what is wrong. */
-async function rest(system: FaultSystem): Promise<string | undefined> {
+async function rest(system: FaultSystem, group: Group): Promise<string | undefined> {
   try {
     await system.proxy.restore();
     await until('P4: every process is ready again', () => isReady(system), recoveryDeadlineMs);
-    await runCanary(system);
+    await runCanary(system, group);
     await checkEmpty(system);
     await checkMemory(system);
     return undefined;
@@ -121,9 +127,9 @@ async function rest(system: FaultSystem): Promise<string | undefined> {
 }
 
 /** One job through everything. */
-async function runCanary(system: FaultSystem): Promise<void> {
+async function runCanary(system: FaultSystem, { canary: expected }: Group): Promise<void> {
   const canary = openLedger(system, 'canary');
-  await canary.submitLines(1);
+  await canary.submitLine(expected && { expected });
   await canary.check({ withinMs: recoveryDeadlineMs });
 }
 
