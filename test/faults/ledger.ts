@@ -50,6 +50,8 @@ export interface Ledger {
   submitLine(changes?: Partial<Submission>): Promise<string>;
   trySubmitLine(changes?: Partial<Submission>): Promise<SubmitAnswer>;
   submitLines(count: number): Promise<string[]>;
+  /** Expects nothing more of a job: the fault is one that loses what was acknowledged, and the row has seen it lost. */
+  forget(id: string): void;
   job(id: string): Promise<Job>;
   ended(id: string, withinMs: number): Promise<Job>;
   /** Holds P1 to P5 against everything that was acknowledged. Throws an AssertionError that names the promise. */
@@ -159,6 +161,7 @@ export function openLedger(system: FaultSystem, name: string): Ledger {
       for (let index = 0; index < count; index += 1) ids.push(await ledger.submitLine());
       return ids;
     },
+    forget: (id) => void entries.delete(id),
     job,
     ended,
     check: ({ withinMs = defaultDeadlineMs } = {}) =>
