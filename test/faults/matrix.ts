@@ -1,6 +1,7 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
 import * as killed from './rows-killed.ts';
+import * as redis from './rows-redis.ts';
 import * as rollout from './rows-rollout.ts';
 import * as s3 from './rows-s3.ts';
 import * as zombie from './rows-zombie.ts';
@@ -16,6 +17,22 @@ export const matrix: readonly Group[] = [
     rows: [decoder.decoderSegfault, decoder.decoderHangs, decoder.decoderMemory],
   },
   {
+    name: 'rollout',
+    env: () => rollout.rolloutEnvironment,
+    rows: [rollout.rollingDeploy, rollout.stoppedWithoutRedis],
+  },
+  {
+    name: 'redis',
+    rows: [
+      redis.redisKilled,
+      redis.connectionsReset,
+      redis.connectionsRefused,
+      redis.connectionsSilent,
+      redis.redisFrozen,
+      redis.slowNetwork,
+    ],
+  },
+  {
     name: 's3',
     env: () => s3.s3Environment,
     rows: [
@@ -27,10 +44,5 @@ export const matrix: readonly Group[] = [
       s3.accessRefused,
       s3.resultRefused,
     ],
-  },
-  {
-    name: 'rollout',
-    env: () => rollout.rolloutEnvironment,
-    rows: [rollout.rollingDeploy, rollout.stoppedWithoutRedis],
   },
 ];
