@@ -1,6 +1,7 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
 import * as killed from './rows-killed.ts';
+import * as model from './rows-model.ts';
 import * as redis from './rows-redis.ts';
 import * as rollout from './rows-rollout.ts';
 import * as s3 from './rows-s3.ts';
@@ -31,6 +32,12 @@ export const matrix: readonly Group[] = [
       redis.redisFrozen,
       redis.slowNetwork,
     ],
+  },
+  {
+    name: 'model',
+    env: model.faultyModelEnvironment,
+    canary: { text: undefined },
+    rows: [model.modelFails],
   },
   {
     name: 's3',

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 
 export interface TinyModel {
   name: string;
-  /** `nan`: black lines give NaN. `hang`: a white pixel makes the run last for ever. */
-  kind: 'plain' | 'nan' | 'hang';
+  /**
+   * `nan`: black lines give NaN. `hang`: a white pixel makes the run last for ever. `refuse`: black lines give NaN, and
+   * one that is white all over makes the run fail.
+   */
+  kind: 'plain' | 'nan' | 'hang' | 'refuse';
   /** undefined: open. */
   batch?: number;
   /** Pixels of a line; default 8. */
@@ -66,7 +69,7 @@ export function readsB(onnx: Buffer): Buffer {
 }
 
 function tinyOnnx({ kind, batch, height = tinyHeight }: TinyModel): Uint8Array {
-  const lift = kind === 'nan' ? 0.5 : 1.5;
+  const lift = kind === 'nan' || kind === 'refuse' ? 0.5 : 1.5;
   const nodes = [
     node('ReduceMean', ['x'], ['mean'], [intsAttribute('axes', [1, 2]), intAttribute('keepdims', 0)]),
     node('Add', ['mean', 'lift'], ['lifted']),
@@ -74,15 +77,16 @@ function tinyOnnx({ kind, batch, height = tinyHeight }: TinyModel): Uint8Array {
     node('Sqrt', ['lifted'], ['root']),
     node('Unsqueeze', ['root', 'last'], ['column']),
     node('Mul', ['column', 'classes'], ['scores']),
-    ...(kind === 'hang' ? hangNodes() : [node('Identity', ['scores'], ['y'])]),
+    ...endNodes(kind),
   ];
   const tensors = [
     floats('lift', [], [lift]),
     integers('last', [1], [2]),
     floats('classes', [1, 1, 4], [0.1, 0.5, 0.2, 0.3]),
-    ...(kind === 'hang'
-      ? [floats('nearWhite', [], [0.9]), floats('trips', [], [1e13]), floats('zero', [], [0])]
-      : []),
+    floats('nearWhite', [], [0.9]),
+    floats('trips', [], [kind === 'hang' ? 1e13 : 100]),
+    floats('zero', [], [0]),
+    floats('table', [1], [0]),
   ];
   const graph = message([
     ...nodes.map((bytes) => field(1, bytes)),
@@ -94,7 +98,41 @@ function tinyOnnx({ kind, batch, height = tinyHeight }: TinyModel): Uint8Array {
   return message([number(1, 8), field(7, graph), field(8, message([field(1, text('')), number(2, 13)]))]);
 }
 
-/** y = scores + the sum of a loop that runs max(0, max(x) − 0.9) × 10¹³ times. */
+/** From scores to y. */
+function endNodes(kind: TinyModel['kind']): Uint8Array[] {
+  switch (kind) {
+    case 'hang':
+      return [
+        node('ReduceMax', ['x'], ['brightest'], [intAttribute('keepdims', 0)]),
+        ...countNodes(),
+        ...hangNodes(),
+      ];
+    case 'refuse':
+      return [
+        // Of each line its darkest column, and of these the brightest.
+        node('ReduceMin', ['mean'], ['darkest'], [intsAttribute('axes', [1]), intAttribute('keepdims', 0)]),
+        node('ReduceMax', ['darkest'], ['brightest'], [intAttribute('keepdims', 0)]),
+        ...countNodes(),
+        // An index behind the table's end is refused at run time.
+        node('Gather', ['table', 'loops'], ['nothing']),
+        node('Add', ['scores', 'nothing'], ['y']),
+      ];
+    default:
+      return [node('Identity', ['scores'], ['y'])];
+  }
+}
+
+/** loops = max(0, brightest − 0.9) × trips. */
+function countNodes(): Uint8Array[] {
+  return [
+    node('Sub', ['brightest', 'nearWhite'], ['excess']),
+    node('Max', ['excess', 'zero'], ['some']),
+    node('Mul', ['some', 'trips'], ['count']),
+    node('Cast', ['count'], ['loops'], [intAttribute('to', 7)]),
+  ];
+}
+
+/** y = scores + the sum of so many loops. */
 function hangNodes(): Uint8Array[] {
   const body = message([
     field(1, node('Identity', ['go'], ['goOn'])),
@@ -107,11 +145,6 @@ function hangNodes(): Uint8Array[] {
     field(12, valueInfo('nextSum', 1, [])),
   ]);
   return [
-    node('ReduceMax', ['x'], ['brightest'], [intAttribute('keepdims', 0)]),
-    node('Sub', ['brightest', 'nearWhite'], ['excess']),
-    node('Max', ['excess', 'zero'], ['some']),
-    node('Mul', ['some', 'trips'], ['count']),
-    node('Cast', ['count'], ['loops'], [intAttribute('to', 7)]),
     node(
       'Loop',
       ['loops', '', 'zero'],
