@@ -37,14 +37,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   const redis = connectConsumer(address.url, (error) => onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
   const announce = () => announceModels(redis, keys, models());
-  await requireKeepingRedis(redis, onWarning);
+  const known = await requireKeepingRedis(redis, onWarning);
   try {
     await announce();
   } catch (error) {
     redis.disconnect();
     throw error;
   }
-  const policy = watchPolicy(redis, { onWarning });
+  const policy = watchPolicy(redis, { onWarning, known });
   const announcing = setInterval(() => {
     announce().catch((error: Error) => onWarning('could not announce the models', error));
   }, announceEveryMs);

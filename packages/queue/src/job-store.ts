@@ -89,11 +89,11 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
   const keys = keysOf(address.shard);
   const redis = connectProducer(address.url, onError);
   await ready(redis, startDeadlineMs);
-  await requireKeepingRedis(redis, options.onWarning);
+  const known = await requireKeepingRedis(redis, options.onWarning);
   const queue = openDocumentsQueue(redis, keys, onError);
   const context = { redis, keys, queue };
   const queues = openQueues(context, onError);
-  const policy = watchPolicy(redis, options);
+  const policy = watchPolicy(redis, { onWarning: options.onWarning, known });
   const admission = openAdmission(redis, keys, policy);
   const submit = createSubmit({ ...context, admission, limits });
   const watch = openWatch(address.url, onError);

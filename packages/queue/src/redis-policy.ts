@@ -2,15 +2,20 @@ import { connectProducer, type Redis, ready } from './connection.ts';
 import { RedisPolicyError } from './errors.ts';
 
 /**
- * Checks that this Redis keeps what it accepts, and tells what it may lose. Throws RedisPolicyError when it
- * may evict jobs, and closes the connection then.
+ * Checks that this Redis keeps what it accepts, and tells what it may lose; resolves with what was told. Throws
+ * RedisPolicyError when it may evict jobs, and closes the connection then.
  */
-export async function requireKeepingRedis(redis: Redis, onWarning: (warning: string) => void): Promise<void> {
+export async function requireKeepingRedis(
+  redis: Redis,
+  onWarning: (warning: string) => void,
+): Promise<string[]> {
   try {
     const memory = await redis.info('memory');
     const problem = problemOf(policyOf(memory));
     if (problem !== undefined) throw new RedisPolicyError(problem);
-    for (const warning of await findWarnings(redis, memory)) onWarning(warning);
+    const warnings = await findWarnings(redis, memory);
+    for (const warning of warnings) onWarning(warning);
+    return warnings;
   } catch (error) {
     redis.disconnect();
     throw error;
@@ -28,20 +33,33 @@ export interface PolicyWatch {
 
 const lookEveryMs = 30_000;
 
-/** Looks by itself every half minute; tells once of each change. */
+/**
+ * Looks by itself every half minute; tells once of each change. With `known`, what `requireKeepingRedis` has told, also
+ * of what Redis has come to lose since: it may have been started anew with other settings.
+ */
 export function watchPolicy(
   redis: Redis,
-  { onWarning, everyMs = lookEveryMs }: { onWarning: (warning: string) => void; everyMs?: number },
+  options: { onWarning: (warning: string) => void; known?: readonly string[]; everyMs?: number },
 ): PolicyWatch {
+  const { onWarning, everyMs = lookEveryMs } = options;
+  let { known } = options;
   let problem: string | undefined;
   const see = (memory: string) => {
     const now = problemOf(policyOf(memory));
     if (now !== problem) onWarning(now ?? 'Redis keeps what it accepts again.');
     problem = now;
   };
+  async function look(): Promise<void> {
+    const memory = await redis.info('memory');
+    see(memory);
+    if (known === undefined) return;
+    const warnings = await findWarnings(redis, memory);
+    for (const warning of warnings) if (!known.includes(warning)) onWarning(warning);
+    known = warnings;
+  }
   const timer = setInterval(() => {
     // While the connection is away, that is the trouble, and known elsewhere.
-    redis.info('memory').then(see, () => {});
+    look().catch(() => {});
   }, everyMs);
   return {
     see,
