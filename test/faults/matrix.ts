@@ -1,5 +1,6 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
+import * as durability from './rows-durability.ts';
 import * as killed from './rows-killed.ts';
 import * as model from './rows-model.ts';
 import * as redis from './rows-redis.ts';
@@ -31,6 +32,8 @@ export const matrix: readonly Group[] = [
       redis.connectionsSilent,
       redis.redisFrozen,
       redis.slowNetwork,
+      durability.snapshotsOnly,
+      durability.powerLoss,
     ],
   },
   {
