@@ -1,9 +1,11 @@
 import type { Group } from './row.ts';
 import * as decoder from './rows-decoder.ts';
 import * as durability from './rows-durability.ts';
+import * as failover from './rows-failover.ts';
 import * as killed from './rows-killed.ts';
 import * as model from './rows-model.ts';
 import * as redis from './rows-redis.ts';
+import * as full from './rows-redis-full.ts';
 import * as rollout from './rows-rollout.ts';
 import * as s3 from './rows-s3.ts';
 import * as zombie from './rows-zombie.ts';
@@ -11,7 +13,6 @@ import * as zombie from './rows-zombie.ts';
 /** All rows of the fault matrix, by the system they share. */
 export const matrix: readonly Group[] = [
   { name: 'killed', rows: [killed.killedDuringDecode, killed.killedAfterCommit, killed.killedBeforeCommit] },
-  { name: 'poison', rows: [killed.killedThrice] },
   { name: 'zombie', env: zombie.zombieEnvironment, rows: [zombie.stopped, zombie.blocked] },
   {
     name: 'decoder',
@@ -32,10 +33,15 @@ export const matrix: readonly Group[] = [
       redis.connectionsSilent,
       redis.redisFrozen,
       redis.slowNetwork,
+      full.redisMemory,
       durability.snapshotsOnly,
       durability.powerLoss,
+      full.redisDisk,
+      // Last, as after three deaths the next start waits.
+      killed.killedThrice,
     ],
   },
+  { name: 'failover', rows: [failover.failover] },
   {
     name: 'model',
     env: model.faultyModelEnvironment,

@@ -60,7 +60,7 @@ export const connectionsReset: Row = {
 };
 
 /** Longer than anything waits between two tries at a connection; the longer, the more of the same. */
-const refusedMs = 8000;
+const refusedMs = 5000;
 const resumeAfterRefusalMs = 20_000;
 
 export const connectionsRefused: Row = {
