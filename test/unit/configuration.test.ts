@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError, integer, readConfig, secretSetting, setting } from '@glyphmill/service/config';
 import { z } from 'zod';
-import { allSettings, configurationFile, renderConfiguration } from '../fixtures/configuration-table.ts';
+import { allSettings, generatedFiles } from '../fixtures/configuration-table.ts';
 
-test('docs/configuration.md says what the schemas say', () => {
-  assert.equal(readFileSync(configurationFile, 'utf8'), renderConfiguration());
-});
+for (const { file, text } of generatedFiles())
+  test(`${basename(file)} says what the schemas say`, () => {
+    assert.equal(
+      readFileSync(file, 'utf8'),
+      text,
+      'run node --import tsx test/fixtures/configuration-table.ts',
+    );
+  });
 
 test('the README names the settings that it shows as they are', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
