@@ -42,6 +42,8 @@
 {{- if eq $app "api" }}
 - name: API_KEYS_FILE
   value: /etc/glyphmill/api-keys/{{ $root.Values.apiKeys.key }}
+- name: SCALING_TARGET_SECONDS
+  value: {{ $root.Values.worker.autoscaling.targetBacklogSeconds | quote }}
 {{- else if eq $app "worker" }}
 - name: INFERENCE_PROVIDER
   value: {{ ternary "cuda" "cpu" (eq $root.Values.worker.provider "gpu") }}

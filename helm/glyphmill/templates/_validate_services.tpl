@@ -53,7 +53,7 @@
 {{- end -}}
 {{- $known := index ($.Files.Get "files/settings.json" | fromJson) $app -}}
 {{- range $values.extraEnv -}}
-{{- if or (has .name $known) (has .name (list "REDIS_URL" "REDIS_PASSWORD" "WEBHOOK_SIGNING_KEY" "WEBHOOK_PREVIOUS_SIGNING_KEY" "S3_ACCESS_KEY_ID" "S3_SECRET_ACCESS_KEY" "API_KEYS_FILE" "INFERENCE_PROVIDER")) -}}
+{{- if or (has .name $known) (has .name (list "REDIS_URL" "REDIS_PASSWORD" "WEBHOOK_SIGNING_KEY" "WEBHOOK_PREVIOUS_SIGNING_KEY" "S3_ACCESS_KEY_ID" "S3_SECRET_ACCESS_KEY" "API_KEYS_FILE" "INFERENCE_PROVIDER" "SCALING_TARGET_SECONDS")) -}}
 {{- fail (printf "%s.extraEnv names %s, which the chart sets itself: set it under %s.config, or a secret by the values under `redis`, `s3`, `apiKeys` and `webhookSigning`" $app .name $app) -}}
 {{- end -}}
 {{- end -}}

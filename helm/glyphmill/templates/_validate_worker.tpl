@@ -60,7 +60,7 @@
 {{- fail "worker.autoscaling.minReplicas is 0 with mode hpa, and a HorizontalPodAutoscaler does not start from none: set it to 1, or use mode keda" -}}
 {{- end -}}
 {{- if and (eq $scaling.mode "keda") (not $scaling.keda.existingSecret) -}}
-{{- fail "worker.autoscaling.mode is keda and worker.autoscaling.keda.existingSecret is empty: make an API key that may read the scaling signal with `glyphmill key create`, put it into a Secret and name that here" -}}
+{{- fail "worker.autoscaling.mode is keda and worker.autoscaling.keda.existingSecret is empty: make an API key with `glyphmill key create --tenant autoscaler --scopes scaling:read --file api-keys.json`, put what it prints into a Secret and name that here" -}}
 {{- end -}}
 {{- if and (eq $scaling.mode "keda") (gt (int $scaling.keda.fallbackReplicas) (int $scaling.maxReplicas)) -}}
 {{- fail "worker.autoscaling.keda.fallbackReplicas exceeds worker.autoscaling.maxReplicas: lower it" -}}
