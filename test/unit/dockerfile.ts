@@ -41,10 +41,20 @@ export function stagesOf(app: ImageApp): Stage[] {
   return stages;
 }
 
-/** The stage that is built by default: the last. */
-export function finalStage(app: ImageApp): Stage {
-  const stage = stagesOf(app).at(-1);
-  if (stage === undefined) throw new Error(`apps/${app}/Dockerfile has no stage`);
+/** Every image that is built: of an app, by the stage that is its target. */
+export const images: readonly { app: ImageApp; target: string }[] = [
+  { app: 'api', target: 'api' },
+  { app: 'webhook', target: 'webhook' },
+  { app: 'worker', target: 'cpu' },
+  { app: 'worker', target: 'cuda' },
+];
+
+/** The stage that is built by default, the last, or the one that is named. */
+export function finalStage(app: ImageApp, target?: string): Stage {
+  const stage = stagesOf(app)
+    .filter(({ name }) => target === undefined || name === target)
+    .at(-1);
+  if (stage === undefined) throw new Error(`apps/${app}/Dockerfile has no stage ${target ?? ''}`);
   return stage;
 }
 
@@ -53,8 +63,8 @@ export function argsOf(stage: Stage, keyword: string): string[] {
 }
 
 /** The environment that the image gives its process. */
-export function imageEnvironment(app: ImageApp): Record<string, string> {
-  const pairs = argsOf(finalStage(app), 'ENV').flatMap((args) => args.split(/\s+/));
+export function imageEnvironment(app: ImageApp, target?: string): Record<string, string> {
+  const pairs = argsOf(finalStage(app, target), 'ENV').flatMap((args) => args.split(/\s+/));
   return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0] ?? '', pair.split('=')[1] ?? '']));
 }
 

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +26,7 @@ import {
   imageApps,
   imageEnvironment,
   imageSettings,
+  images,
   repositoryRoot,
   type Stage,
   stagesOf,
@@ -28,18 +37,22 @@ const foreignVariables = new Set(['HOME', 'LD_PRELOAD']);
 const commandSchema = z.array(z.string());
 
 for (const app of imageApps) {
-  describe(`the image of the ${app}`, () => {
+  describe(`the Dockerfile of the ${app}`, () => {
     it('is a valid Dockerfile', () => {
       assert.deepEqual(validate(dockerfileText(app)), []);
     });
 
-    it('starts from a Debian image of node 22 or later, pinned by its tag', () => {
+    it('builds on node 22 or later, and starts from images pinned by their tags', () => {
       const stages = stagesOf(app);
       const names = new Set(stages.map(({ name }) => name));
-      for (const { from } of stages.filter((stage) => !names.has(stage.from))) {
-        const major = /^node:(\d+)-bookworm-slim$/.exec(from)?.[1];
-        assert.ok(Number(major) >= 22 && Number(major) % 2 === 0, from);
+      const outside = stages.filter((stage) => !names.has(stage.from)).map(({ from }) => from);
+      for (const from of outside) {
+        const major = Number(/^node:(\d+)-bookworm-slim$/.exec(from)?.[1]);
+        const isRuntime =
+          /^(debian:bookworm-slim|nvidia\/cuda:12\.\d+\.\d+-cudnn-runtime-ubuntu22\.04)$/.test(from);
+        assert.ok((major >= 22 && major % 2 === 0) || isRuntime, from);
       }
+      assert.match(outside[0] ?? '', /^node:/);
     });
 
     it('installs what the lock file says, without scripts and development packages, in a stage of its own', () => {
@@ -90,9 +103,14 @@ for (const app of imageApps) {
         );
       }
     });
+  });
+}
 
+for (const { app, target } of images) {
+  const stage = finalStage(app, target);
+
+  describe(`the image of the ${app}, ${target}`, () => {
     it('runs node itself as a user without rights, and stops at SIGTERM', () => {
-      const stage = finalStage(app);
       assert.deepEqual(argsOf(stage, 'USER'), ['10001:10001']);
       assert.deepEqual(argsOf(stage, 'STOPSIGNAL'), ['SIGTERM']);
       assert.deepEqual(command(stage, 'ENTRYPOINT'), ['node']);
@@ -103,7 +121,7 @@ for (const app of imageApps) {
     });
 
     it('sets only settings that the process reads, listens beyond loopback and names its ports', () => {
-      const environment = imageEnvironment(app);
+      const environment = imageEnvironment(app, target);
       const settings = Object.values(imageSettings[app]);
       for (const [name, value] of Object.entries(environment)) {
         const setting = settings.find(({ env }) => env === name);
@@ -117,11 +135,11 @@ for (const app of imageApps) {
         [],
       );
       const ports = network.filter((env) => env.endsWith('_PORT')).map((env) => environment[env]);
-      assert.deepEqual(argsOf(finalStage(app), 'EXPOSE').join(' ').split(' '), ports);
+      assert.deepEqual(argsOf(stage, 'EXPOSE').join(' ').split(' '), ports);
     });
 
     it('is healthy while /livez says so, and not when it says no or nothing', async () => {
-      const found = /CMD (\[.*\])$/.exec(argsOf(finalStage(app), 'HEALTHCHECK')[0] ?? '');
+      const found = /CMD (\[.*\])$/.exec(argsOf(stage, 'HEALTHCHECK')[0] ?? '');
       const [program, ...args] = commandSchema.parse(JSON.parse(found?.[1] ?? '[]'));
       assert.equal(program, 'node');
       const check = async (port: number) => {
@@ -135,7 +153,7 @@ for (const app of imageApps) {
     });
 
     it('carries the labels that registries show', () => {
-      const labels = argsOf(finalStage(app), 'LABEL').join(' ');
+      const labels = argsOf(stage, 'LABEL').join(' ');
       for (const label of ['title', 'description', 'licenses', 'version', 'revision'])
         assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
     });
@@ -152,7 +170,7 @@ describe('the image of the worker, by platform', () => {
       mkdirSync(join(root, 'node_modules', name), { recursive: true });
     try {
       const runs = stagesOf('worker').flatMap((stage) => argsOf(stage, 'RUN'));
-      const prune = runs.filter((run) => run.includes('onnxruntime-node'));
+      const prune = runs.filter((run) => run.startsWith('find node_modules/onnxruntime-node'));
       assert.equal(prune.length, 1);
       execFileSync('sh', ['-c', prune[0] ?? 'false'], { cwd: root });
       const kept = readdirSync(bin).flatMap((os) =>
@@ -167,10 +185,29 @@ describe('the image of the worker, by platform', () => {
     }
   });
 
-  it('leaves the decision for CPU or CUDA to a target', () => {
-    const stage = finalStage('worker');
-    assert.equal(stage.name, 'cpu');
-    assert.equal(imageEnvironment('worker').INFERENCE_PROVIDER, 'cpu');
+  it('leaves the decision for CPU or CUDA to a target, CPU by default', () => {
+    assert.equal(finalStage('worker').name, 'cpu');
+    assert.equal(imageEnvironment('worker', 'cpu').INFERENCE_PROVIDER, 'cpu');
+    assert.equal(imageEnvironment('worker', 'cuda').INFERENCE_PROVIDER, 'cuda');
+    assert.match(finalStage('worker', 'cuda').from, /^nvidia\/cuda:12\..*-cudnn-runtime/);
+    const install = 'ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js';
+    const provider = stagesOf('worker').find(({ name }) => name === 'cuda-provider');
+    assert.ok(provider && argsOf(provider, 'RUN')[0]?.startsWith(install));
+  });
+
+  it('is not built for CUDA where a library of the provider is missing, the driver’s excepted', () => {
+    const check = argsOf(finalStage('worker', 'cuda'), 'RUN').find((run) => run.includes('ldd')) ?? 'false';
+    const found = ['libcudart.so.12 => /usr/local/cuda/lib64/libcudart.so.12', 'libcuda.so.1 => not found'];
+    assert.equal(exitCodeWithLdd(check, found), 0);
+    assert.notEqual(exitCodeWithLdd(check, [...found, 'libcudnn.so.9 => not found']), 0);
+  });
+
+  it('holds nothing to build or install with', () => {
+    for (const { app, target } of images) {
+      const copies = argsOf(finalStage(app, target), 'COPY').filter((args) => args.startsWith('--from=base'));
+      assert.deepEqual(copies, ['--from=base /usr/local/bin/node /usr/local/bin/node'], `${app} ${target}`);
+      assert.doesNotMatch(finalStage(app, target).from, /^node:|-devel-/);
+    }
   });
 });
 
@@ -197,6 +234,18 @@ function workspacesOf(app: ImageApp): string[] {
   };
   visit(`apps/${app}`);
   return [...found];
+}
+
+/** What a build step exits with where the loader finds this of a library. */
+function exitCodeWithLdd(step: string, lines: readonly string[]): number | null {
+  const dir = mkdtempSync(join(tmpdir(), 'glyphmill-ldd-'));
+  try {
+    writeFileSync(join(dir, 'ldd'), `#!/bin/sh\ncat <<'END'\n${lines.join('\n')}\nEND\n`, { mode: 0o755 });
+    const { status } = spawnSync('sh', ['-c', step], { env: { PATH: `${dir}:${process.env.PATH}` } });
+    return status;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 function readManifest(folder: string) {
