@@ -191,7 +191,7 @@ describe('the image of the worker, by platform', () => {
     assert.equal(imageEnvironment('worker', 'cuda').INFERENCE_PROVIDER, 'cuda');
     assert.match(finalStage('worker', 'cuda').from, /^nvidia\/cuda:12\..*-cudnn-runtime/);
     const install = 'ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js';
-    const provider = stagesOf('worker').find(({ name }) => name === 'cuda-provider');
+    const provider = stagesOf('worker').find(({ name }) => name === 'provider');
     assert.ok(provider && argsOf(provider, 'RUN')[0]?.startsWith(install));
   });
 
