@@ -25,6 +25,7 @@ import { createBatchReader } from 'glyphmill-api/batch-reader';
 import { limitsOf, readApiConfig } from 'glyphmill-api/config';
 import { createMetrics } from 'glyphmill-api/metrics';
 import { createReadiness } from 'glyphmill-api/readiness';
+import { scalingSettings } from 'glyphmill-api/scaling';
 import { type ContractCheck, createContractCheck } from './api-contract.ts';
 
 /** Shared by every test run of this checkout, so that at most the first one downloads. */
@@ -97,7 +98,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     read: createBatchReader({ objects, systemBucket: config.s3SystemBucket }),
     onError: () => {},
   });
-  const metrics = createMetrics(jobs);
+  const metrics = createMetrics(jobs, scalingSettings(config));
   const app = await buildApp({
     config,
     jobs,

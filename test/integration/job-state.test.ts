@@ -105,6 +105,7 @@ async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
     }
     if (expected.effects.includes('feed')) open = 1;
     assert.equal(Number((await redis.hget(keys.usage(job.tenant), 'jobs')) ?? 0), open, 'the quota');
+    await assertLoad(queue, job.id, open);
     const ttlMs = await redis.pttl(keys.record(job.id));
     assert.equal(ttlMs > 0, state !== undefined && isFinal(state.status), `a lifetime of ${ttlMs} ms`);
     const counted = await store.batches.get(job.tenant, batch.id);
@@ -113,6 +114,18 @@ async function play(queue: TestQueue, steps: readonly Step[]): Promise<void> {
     assert.equal(counted?.finishedAtMs !== null, open === 0, 'whether its batch has completed');
     assert.equal(await redis.xlen(keys.outbox), completions, 'events of its batch');
   }
+}
+
+/** What autoscaling sees of the one job: itself while it is open, and the pages of it that are left once they are known. */
+async function assertLoad({ redis, keys }: TestQueue, jobId: string, open: number): Promise<void> {
+  const [left, held] = await redis.hmget(keys.record(jobId), 'pagesLeft', 'heldPages');
+  assert.equal(left === null, held === null, 'pages are known, and counted, together');
+  const load = { jobs: `${open}`, known: left === null ? '0' : '1', pages: left ?? '0' };
+  const { jobs = '0', known = '0', pages = '0' } = await redis.hgetall(keys.load);
+  assert.deepEqual({ jobs, known, pages }, load);
+  const [status] = await redis.hmget(keys.record(jobId), 'status');
+  const waits = (await redis.zscore(`${keys.prefix}:waiting`, jobId)) !== null;
+  assert.ok(status === 'canceling' || waits === (status === 'queued'), `${status}, waiting: ${waits}`);
 }
 
 /** A job that is the only one of its batch, which tells when it completes. */

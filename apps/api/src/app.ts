@@ -27,6 +27,7 @@ import { Problem } from './problem.ts';
 import { addQueueRoutes } from './queues.ts';
 import { addRecognizeRoute } from './recognize.ts';
 import { addResultRoutes } from './results.ts';
+import { addScalingRoutes } from './scaling.ts';
 import { addUploadRoutes } from './uploads.ts';
 import { addUsageRoutes } from './usage.ts';
 import { validatorCompiler } from './validation.ts';
@@ -103,6 +104,7 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   addUsageRoutes(app, dependencies);
   addDeadLetterRoutes(app, dependencies);
   addQueueRoutes(app, dependencies);
+  addScalingRoutes(app, dependencies);
   addWebhookEndpointRoutes(app, dependencies);
   addWebhookDeliveryRoutes(app, dependencies);
   addWebhookSecretRoutes(app, dependencies);

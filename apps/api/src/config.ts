@@ -73,6 +73,16 @@ export const apiSettings = {
     integer(1, 600).default(60),
     'Time a request, its body included, may take to arrive.',
   ),
+  scalingTargetSeconds: setting(
+    'SCALING_TARGET_SECONDS',
+    integer(1, 86_400).default(120),
+    'In how many seconds the workers should end what is open: desiredReplicas is backlogSeconds divided by this.',
+  ),
+  scalingDefaultPagesPerSecond: setting(
+    'SCALING_DEFAULT_PAGES_PER_SECOND',
+    z.coerce.number().positive().max(10_000).default(1),
+    'What a worker is thought to read until a first one has measured it.',
+  ),
   webhookSigningKey: secretSetting(
     'WEBHOOK_SIGNING_KEY',
     z.string().min(32, 'expected at least 32 characters'),

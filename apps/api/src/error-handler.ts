@@ -32,12 +32,14 @@ const frameworkCodes: Record<string, ProblemCode> = {
 };
 
 /** The one place where whatever was thrown becomes an answer: what is not known is logged and `internal`. */
-export function createErrorHandler({ refused }: Pick<ApiMetrics, 'refused'>) {
+export function createErrorHandler(metrics: Pick<ApiMetrics, 'refused' | 'admissionRefused'>) {
   return async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const problem = toProblem(error);
     const ours = problems[problem.code].status >= 500 && problem.code !== 'queue-full';
     if (ours) request.log.error({ err: error }, 'a request failed');
-    refused.inc({ reason: problem.code });
+    metrics.refused.inc({ reason: problem.code });
+    const want = wantOf(error);
+    if (want !== undefined) metrics.admissionRefused.inc({ reason: want });
     const { retryAfterSeconds, headers } = problem.options;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
     const body = problemBody(problem, { id: request.id, url: request.url });
@@ -47,6 +49,14 @@ export function createErrorHandler({ refused }: Pick<ApiMetrics, 'refused'>) {
       .type(problemMediaType)
       .send(body);
   };
+}
+
+/** What there was too little of for a job or batch that is refused; undefined for every other error. */
+function wantOf(error: unknown): string | undefined {
+  if (error instanceof QueueFull) return error.reason;
+  if (error instanceof QuotaExceeded) return `quota-${error.unit}`;
+  if (error instanceof TooManyBatches) return 'batches';
+  return error instanceof RedisPolicyError ? 'redis-policy' : undefined;
 }
 
 function toProblem(error: unknown): Problem {

@@ -14,6 +14,7 @@ import { createBatchReader } from './batch-reader.ts';
 import { limitsOf, readApiConfig } from './config.ts';
 import { createMetrics } from './metrics.ts';
 import { createReadiness } from './readiness.ts';
+import { scalingSettings } from './scaling.ts';
 
 await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
   const config = readApiConfig();
@@ -36,7 +37,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
     read: createBatchReader({ objects, systemBucket: config.s3SystemBucket }),
     onError: (error) => log.warn({ err: error }, 'trouble with the work on batches'),
   });
-  const metrics = createMetrics(jobs);
+  const metrics = createMetrics(jobs, scalingSettings(config));
   const readiness = createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket });
   const app = await buildApp({
     config,

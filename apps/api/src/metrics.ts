@@ -1,29 +1,24 @@
 import type { JobStore } from '@glyphmill/queue/job-store';
+import type { ScalingSettings } from '@glyphmill/queue/scaling';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { addQueueMetrics } from './queue-metrics.ts';
 
 export interface ApiMetrics {
   registry: Registry;
   requestDuration: Histogram<'route' | 'method' | 'status'>;
   refused: Counter<'reason'>;
+  admissionRefused: Counter<'reason'>;
   eventStreams: Gauge;
 }
 
-/** The API's metrics; the queue is asked how long it is when somebody scrapes. */
-export function createMetrics(jobs: Pick<JobStore, 'counts'>): ApiMetrics {
+/** The API's metrics, those of the queue included. */
+export function createMetrics(
+  jobs: Pick<JobStore, 'scaling' | 'queueState'>,
+  scaling: ScalingSettings,
+): ApiMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  new Gauge({
-    name: 'ocr_queue_jobs',
-    help: 'Jobs in the queue by state; absent while the queue cannot be reached.',
-    labelNames: ['state'],
-    registers: [registry],
-    async collect() {
-      this.reset();
-      // A scrape must answer also while Redis is away: that is when people look.
-      const counts = await jobs.counts().catch(() => ({}));
-      for (const [state, count] of Object.entries(counts)) this.set({ state }, count);
-    },
-  });
+  addQueueMetrics(registry, jobs, scaling);
   return {
     registry,
     requestDuration: new Histogram({
@@ -37,6 +32,12 @@ export function createMetrics(jobs: Pick<JobStore, 'counts'>): ApiMetrics {
     eventStreams: new Gauge({
       name: 'ocr_api_event_streams',
       help: 'Event streams that are open.',
+      registers: [registry],
+    }),
+    admissionRefused: new Counter({
+      name: 'ocr_admission_refused_total',
+      help: 'Jobs and batches refused for want of room: by depth, memory, a tenant’s quota, batches, or the policy of Redis.',
+      labelNames: ['reason'],
       registers: [registry],
     }),
     refused: new Counter({

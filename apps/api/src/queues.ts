@@ -74,8 +74,12 @@ function toQueue({ oldestAtMs, perSecond, ...state }: QueueState): z.infer<typeo
   return {
     object: 'queue',
     ...state,
-    oldestAgeSeconds:
-      oldestAtMs === null ? null : Math.max(0, Math.round((Date.now() - oldestAtMs) / 100) / 10),
+    oldestAgeSeconds: ageSeconds(oldestAtMs),
     ratePerSecond: Math.round(perSecond * 100) / 100,
   };
+}
+
+/** In tenths; null when nothing waits. */
+export function ageSeconds(atMs: number | null): number | null {
+  return atMs === null ? null : Math.max(0, Math.round((Date.now() - atMs) / 100) / 10);
 }

@@ -16,6 +16,7 @@ import { removeLeftovers } from './leftovers.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createPipeline } from './pipeline.ts';
 import { createProgressWatch } from './progress-watch.ts';
+import { createRateMeter } from './rate-meter.ts';
 import { checkModels, findLostModel } from './readiness.ts';
 import { createResultCache } from './result-cache.ts';
 
@@ -44,7 +45,8 @@ async function start(config: WorkerConfig): Promise<void> {
       { model: added.join(', ') },
       'default models put into the repository, which had none of their role',
     );
-  const watch = createProgressWatch(stuckAfterMs(config));
+  const rate = createRateMeter(config.documentsInFlight, () => performance.now() / 1000);
+  const watch = createProgressWatch(stuckAfterMs(config), rate.inHand);
   // Read at scrapes, which come once everything is open; counted into from the first model on.
   const metrics = createWorkerMetrics({
     documentsInFlight: () => watch.inHand,
@@ -93,6 +95,7 @@ async function start(config: WorkerConfig): Promise<void> {
     fetchTimeoutMs: config.fetchTimeoutSeconds * 1000,
     jobTimeoutMs: config.jobTimeoutSeconds * 1000,
     onStages: metrics.onStages,
+    onPages: rate.read,
     models: () => models.info(),
     onWarning,
   });
@@ -101,6 +104,7 @@ async function start(config: WorkerConfig): Promise<void> {
     concurrency: config.documentsInFlight,
     handler: watch.around(pipeline),
     models: () => models.info(),
+    pagesPerSecond: rate.pagesPerSecond,
     onAttempt: (report) => {
       metrics.onAttempt(report);
       logAttempt(log, report);

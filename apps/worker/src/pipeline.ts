@@ -24,6 +24,8 @@ export interface PipelineOptions {
   fetchTimeoutMs: number;
   jobTimeoutMs: number;
   onStages: (stages: StageTimes) => void;
+  /** So many pages have been read, or have failed. */
+  onPages?: (pages: number) => void;
   onWarning: LivePagesOptions['onWarning'];
 }
 
@@ -120,8 +122,18 @@ export function createPipeline(options: PipelineOptions): Handler {
       cache: 'hit' as const,
     }));
     if (earlier !== undefined) return earlier;
-    const { document, object, fetchMs } = await fetchAndScan(task, context);
+    let counted = 0;
+    const count = (pages: number) => {
+      options.onPages?.(pages - counted);
+      counted = pages;
+    };
+    const progress: Context['progress'] = (now) => {
+      count(now.pagesDone + now.pagesFailed);
+      context.progress(now);
+    };
+    const { document, object, fetchMs } = await fetchAndScan(task, { ...context, progress });
     const result = await document.result(jobId);
+    count(result.pages.length);
     const stages = { fetchMs, ...stageTimes(result) };
     options.onStages(stages);
     return { ...(await end(result, stages)), ...resultCache?.note(task, object, result) };

@@ -12,7 +12,10 @@ export interface ProgressWatch {
  * Tells liveness by progress, and never by whether Redis or S3 answer: a restart mends neither. A worker that
  * holds jobs and has finished nothing for `stuckAfterMs` is stuck, and better started anew.
  */
-export function createProgressWatch(stuckAfterMs: number): ProgressWatch {
+export function createProgressWatch(
+  stuckAfterMs: number,
+  onInHand: (jobs: number) => void = () => {},
+): ProgressWatch {
   let inHand = 0;
   let lastMs = performance.now();
   const progressed = () => {
@@ -22,10 +25,12 @@ export function createProgressWatch(stuckAfterMs: number): ProgressWatch {
     around: (handler) => async (attempt, context) => {
       if (inHand === 0) progressed();
       inHand += 1;
+      onInHand(inHand);
       try {
         return await handler(attempt, context);
       } finally {
         inHand -= 1;
+        onInHand(inHand);
         progressed();
       }
     },

@@ -19,10 +19,12 @@ local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 local now = (status == 'canceling' or isCanceledBatch(KEYS[1])) and 'canceling' or 'running'
 redis.call('HSET', KEYS[1], 'status', now, 'token', ARGV[2], 'startedAt', ARGV[3])
 redis.call('HDEL', KEYS[1], 'begunBy')
+redis.call('ZREM', key('waiting'), record[6])
 -- An attempt that only ends the job leaves it what an earlier one has read.
 if now == 'running' then
   redis.call('HSET', KEYS[1], 'pagesDone', 0)
   redis.call('HDEL', KEYS[1], 'pagesTotal', 'pagesFailed')
+  restorePages(KEYS[1])
   redis.call('DEL', key('pages', record[6]))
 end
 countInBatch(KEYS[1], status, now)

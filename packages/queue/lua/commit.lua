@@ -6,7 +6,7 @@
 --       14 job id  15 pages, or ''  16 pages failed  17 the event's own address, or ''
 --       18 entry in the result cache, or ''  19 its version of the object  20 now as text
 -- Returns 'ok', 'missing', 'final' or 'fenced'.
-local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels')
+local record = redis.call('HMGET', KEYS[1], 'status', 'token', 'tenant', 'heldPages', 'heldMegapixels', 'pagesLeft')
 if not record[1] then
   return 'missing'
 end
@@ -21,7 +21,7 @@ local expiresAt = string.format('%d', now + tonumber(ARGV[5]))
 redis.call('HSET', KEYS[1], 'status', status, 'finishedAt', ARGV[4], 'expiresAt', expiresAt,
   'failure', ARGV[6], 'warnings', ARGV[7], 'usage', ARGV[8], 'timings', ARGV[9],
   'resultBucket', ARGV[11], 'resultKey', ARGV[12])
-redis.call('HDEL', KEYS[1], 'token', 'heldPages', 'heldMegapixels')
+redis.call('HDEL', KEYS[1], 'token', 'heldPages', 'heldMegapixels', 'pagesLeft')
 if ARGV[15] ~= '' then
   redis.call('HSET', KEYS[1], 'pagesTotal', ARGV[15], 'pagesDone', ARGV[15] - ARGV[16], 'pagesFailed', ARGV[16])
 end
@@ -47,7 +47,9 @@ if ARGV[13] ~= '' and (ARGV[17] ~= '' or redis.call('EXISTS', key('tenant-endpoi
   redis.call('XADD', KEYS[3], '*', 'event', ARGV[13])
 end
 addUsage(tenant, -1, -tonumber(record[4] or '0'), -tonumber(record[5] or '0'))
+addLoad(-1, record[6] and -1 or 0, -tonumber(record[6] or '0'))
 redis.call('ZREM', key('deadlines'), id)
+redis.call('ZREM', key('waiting'), id)
 local member = tenant .. '\n' .. id
 if status == 'failed' then
   redis.call('ZADD', key('dead-letters'), now, member)

@@ -59,5 +59,7 @@ if batch ~= '' then
   end
 end
 local jobs = redis.call('HINCRBY', key('usage', tenant), 'jobs', 1)
+addLoad(1, 0, 0)
+redis.call('ZADD', key('waiting'), now, id)
 local atOnce = backlog == 0 and queued < tonumber(ARGV[12])
 return { enqueue(id, tenant, priority, atOnce, ARGV[13]), jobs, pages, megapixels }

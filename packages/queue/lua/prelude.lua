@@ -37,6 +37,26 @@ local function addUsage(tenant, jobs, pages, megapixels)
   end
 end
 
+-- Changes what all open jobs come to: how many there are, of how many the pages are known, how many of those are left.
+local function addLoad(jobs, known, pages)
+  local load = key('load')
+  if redis.call('HINCRBY', load, 'jobs', string.format('%d', jobs)) <= 0 then
+    redis.call('DEL', load)
+    return
+  end
+  redis.call('HINCRBY', load, 'known', string.format('%d', known))
+  redis.call('HINCRBY', load, 'pages', string.format('%d', pages))
+end
+
+-- All pages that an earlier attempt at the job found are to be read again.
+local function restorePages(record)
+  local pages = redis.call('HMGET', record, 'heldPages', 'pagesLeft')
+  if pages[1] and pages[2] then
+    addLoad(0, 0, pages[1] - pages[2])
+    redis.call('HSET', record, 'pagesLeft', pages[1])
+  end
+end
+
 -- Jobs that wait their tenant's turn.
 local function backlogSize()
   return tonumber(redis.call('GET', key('backlog-size')) or '0')

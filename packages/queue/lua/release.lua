@@ -11,6 +11,8 @@ if record[2] == 'canceling' then
 end
 redis.call('HSET', KEYS[1], 'status', 'queued')
 redis.call('HDEL', KEYS[1], 'token', 'begunBy')
+restorePages(KEYS[1])
+redis.call('ZADD', key('waiting'), clockMs(), record[3])
 countInBatch(KEYS[1], record[2], 'queued')
 announce(KEYS[1], record[3], 'queued')
 return 'ok'

@@ -22,6 +22,8 @@ local member = tenant .. '\n' .. ARGV[3]
 redis.call('ZREM', KEYS[3], member)
 redis.call('ZREM', key('dead-letters'), member)
 redis.call('HINCRBY', key('usage', tenant), 'jobs', 1)
+addLoad(1, 0, 0)
+redis.call('ZADD', key('waiting'), clockMs(), ARGV[3])
 local atOnce = backlogSize() == 0 and queueLength() < tonumber(ARGV[4])
 enqueue(ARGV[3] .. '.' .. round, tenant, record[5], atOnce, 0)
 countInBatch(KEYS[1], status, 'queued')

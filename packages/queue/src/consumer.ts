@@ -1,3 +1,4 @@
+import { newId } from '@glyphmill/contract/id';
 import { connectConsumer, connectSubscriber, ready } from './connection.ts';
 import { openDocumentsQueue } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
@@ -5,6 +6,7 @@ import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
+import { announceRate, rateEveryMs, withdrawRate } from './scaling.ts';
 import { startTakers } from './takers.ts';
 
 export interface ConsumerOptions {
@@ -13,6 +15,8 @@ export interface ConsumerOptions {
   concurrency: number;
   handler: Handler;
   models: () => readonly AnnouncedModel[];
+  /** What this worker reads when it has enough to do; undefined until it knows. */
+  pagesPerSecond?: () => number | undefined;
   onAttempt: (report: AttemptReport) => void;
   onWarning: (message: string, error?: Error) => void;
 }
@@ -32,7 +36,7 @@ export const handBackMs = 2500;
 
 /** Works through the queue until closed. Throws when Redis cannot be reached or would lose jobs. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
-  const { address, concurrency, handler, models, onAttempt, onWarning } = options;
+  const { address, concurrency, handler, models, pagesPerSecond, onAttempt, onWarning } = options;
   const keys = keysOf(address.shard);
   const redis = connectConsumer(address.url, (error) => onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
@@ -49,7 +53,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     announce().catch((error: Error) => onWarning('could not announce the models', error));
   }, announceEveryMs);
 
-  const run = createJobRun({ redis, keys, handler, onAttempt, onWarning });
+  const worker = newId('wrk');
+  const sayRate = () => announceRate(redis, keys, { worker, pagesPerSecond: pagesPerSecond?.() });
+  await sayRate();
+  const sayingRate = setInterval(() => {
+    sayRate().catch((error: Error) => onWarning('could not tell how fast this worker is', error));
+  }, rateEveryMs);
+
+  const run = createJobRun({ redis, keys, worker, handler, onAttempt, onWarning });
   const queue = openDocumentsQueue(redis, keys, (error) => onWarning('queue', error));
   const feeder = startFeeder({
     redis,
@@ -78,8 +89,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     async close(graceMs) {
       policy.close();
       clearInterval(announcing);
+      clearInterval(sayingRate);
       const handingBack = setTimeout(() => takers.cancelAll('shutdown'), graceMs);
-      const inOrder = Promise.all([feeder.close(), takers.close()]).then(() => queue.close());
+      const inOrder = Promise.all([feeder.close(), takers.close()])
+        .then(() => withdrawRate(redis, keys, worker))
+        .then(() => queue.close());
       if (!(await isSettledWithin(inOrder, graceMs + handBackMs))) {
         onWarning('Redis is away: others take the jobs in hand over when their locks have run out');
         takers.disconnect();

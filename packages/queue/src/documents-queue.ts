@@ -14,7 +14,7 @@ const longestRetryMs = 60_000;
 const bullAttempts = 1_000_000_000;
 
 /** BullMQ runs jobs without a priority first, then by ascending number. */
-export const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
+const bullPriority: Record<Priority, number> = { high: 0, normal: 5, low: 10 };
 
 export type DocumentsQueue = Queue<Message>;
 

@@ -1,5 +1,4 @@
 import { type Failure, JobFailure, toFailure } from '@glyphmill/contract/failure';
-import { newId } from '@glyphmill/contract/id';
 import { messageSchema } from '@glyphmill/contract/message';
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { z } from 'zod';
@@ -48,6 +47,8 @@ export interface AttemptReport {
 export interface JobRunOptions {
   redis: Redis;
   keys: Keys;
+  /** Names this process. */
+  worker: string;
   handler: Handler;
   onAttempt: (report: AttemptReport) => void;
   onWarning: (message: string) => void;
@@ -91,8 +92,7 @@ const pastDeadline: Failure = {
 const canceled: Outcome = { status: 'canceled' };
 const expired: Outcome = { status: 'expired', failure: pastDeadline };
 
-export function createJobRun({ redis, keys, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
-  const worker = newId('wrk');
+export function createJobRun({ redis, keys, worker, handler, onAttempt, onWarning }: JobRunOptions): JobRun {
   const takeTurn = createTurns();
   /** Of the attempts in hand: how to end them early. */
   const leaving = new Map<string, (outcome: Outcome) => void>();

@@ -22,6 +22,7 @@ import { openQueues, type QueueName, type QueueState } from './queue-state.ts';
 import { type QuotaUsage, readUsage } from './quota.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { type DeleteAnswer, deleteJob, type RetryAnswer, retryJob } from './retry.ts';
+import { readScaling, type Scaling, type ScalingSettings } from './scaling.ts';
 import { createSubmit, type Submitted } from './submit.ts';
 import { openWatch } from './watch.ts';
 
@@ -64,6 +65,8 @@ export interface JobStore {
   /** What the tenant's open jobs add up to. */
   usage(tenant: string): Promise<QuotaUsage>;
   queueState(name: QueueName): Promise<QueueState>;
+  /** What the number of workers is decided by. */
+  scaling(settings: ScalingSettings): Promise<Scaling>;
   /** Lets no worker take anything more from the queue, or lets them again; what they have in hand they end. */
   pauseQueue(name: QueueName): Promise<void>;
   resumeQueue(name: QueueName): Promise<void>;
@@ -158,6 +161,7 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     deadLetters: (query) => answering(() => listDeadLetters(redis, keys, query)),
     batches,
     usage: (tenant) => answering(() => readUsage(redis, keys, tenant)),
+    scaling: (settings) => answering(() => readScaling(redis, keys, settings)),
     queueState: (name) => answering(() => queues.state(name)),
     pauseQueue: (name) => answering(() => queues.pause(name)),
     resumeQueue: (name) => answering(() => queues.resume(name)),

@@ -52,6 +52,10 @@ export function keysOf(shard: string) {
     batchWork: `${prefix}:batch-work`,
     /** Jobs of a batch that ended in this slot of ten seconds. */
     batchEnded: (batchId: string, slot: number) => `${prefix}:batch-ended:${batchId}:${slot}`,
+    /** What all open jobs come to: jobs, those whose pages are known, pages left of these. */
+    load: `${prefix}:load`,
+    /** Of each worker when it last said so, and how many pages a second it reads. */
+    rates: `${prefix}:rates`,
     outbox: `${prefix}:outbox`,
     endpoint: (endpointId: string) => `${prefix}:endpoint:${endpointId}`,
     /** Ids by time of creation; gone with the last endpoint. */

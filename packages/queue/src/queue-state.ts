@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
 import type { OnConnectionError, Redis } from './connection.ts';
-import { bullPriority, type DocumentsQueue } from './documents-queue.ts';
+import type { DocumentsQueue } from './documents-queue.ts';
 import { endedPerSecond } from './job-rate.ts';
 import { deliveriesQueue, documentsQueue, type Keys } from './keys.ts';
 import { answerList, loadScript } from './script.ts';
@@ -56,7 +56,7 @@ async function readState(redis: Redis, keys: Keys, name: QueueName): Promise<Que
   const nowMs = Date.now();
   const answer = await stateScript.run(redis, keys, {
     keys: [keys.outbox],
-    args: [name, nowMs, Object.values(bullPriority).join()],
+    args: [name, nowMs],
   });
   const [waiting, backlog, active, delayed, paused, oldest = '', lastMinute] = answerList(answer);
   return {

@@ -37,9 +37,11 @@ type ScriptName =
   | 'forget'
   | 'progress'
   | 'queue-state'
+  | 'rate'
   | 'release'
   | 'reserve'
   | 'retry'
+  | 'scaling'
   | 'take';
 
 const read = (name: string) => readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');

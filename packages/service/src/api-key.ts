@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 
-export const scopeSchema = z.enum(['jobs:write', 'jobs:read', 'webhooks:admin', 'admin']);
+export const scopeSchema = z.enum(['jobs:write', 'jobs:read', 'webhooks:admin', 'scaling:read', 'admin']);
 export type Scope = z.infer<typeof scopeSchema>;
 
 /** What is kept of an API key: never the key itself, only its digest. */
