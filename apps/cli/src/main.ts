@@ -7,6 +7,7 @@ import { jobCommands } from './job-commands.ts';
 import { keyCommand } from './key-command.ts';
 import { modelsCommand } from './models-command.ts';
 import { ocrCommand } from './ocr-command.ts';
+import { scalingCommand } from './scaling-command.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { startCommand } from './start-command.ts';
 
@@ -36,6 +37,7 @@ for (const command of [
   keyCommand(),
   modelsCommand(),
   simulateCommand(),
+  scalingCommand(),
   demoCommand(),
   doctorCommand(),
 ]) {
