@@ -16,6 +16,7 @@ describe('the metrics of a model', () => {
     linesWaiting: () => models.waiting(),
     instances: () => models.states(),
     models: () => models.info(),
+    problems: () => models.problems(),
   });
   /** The value of a sample by its name and labels, which must be there. */
   const value = async (sample: string) => {
@@ -71,11 +72,11 @@ describe('the metrics of a model', () => {
 
   it('tell the models served with their provider, and their instances by state, as readiness does', async () => {
     await until('all rest', () => models.states().every(({ status }) => status === 'idle'));
-    const instances = 'ocr_inference_instances{model="nan",version="1",state="idle"}';
-    assert.equal(await value(instances), 1);
     const [info] = models.info().filter(({ name }) => name === 'nan');
     assert.ok(info);
     const { sha256, provider } = info;
+    const instances = `ocr_inference_instances{model="nan",version="1",provider="${provider}",state="idle"}`;
+    assert.equal(await value(instances), 1);
     const labels = `model="nan",version="1",sha256="${sha256}",provider="${provider}"`;
     assert.equal(await value(`ocr_model_info{${labels}}`), 1);
     assert.match(checkModels(models).detail, new RegExp(`nan 1 on ${provider}: 1 instances`));

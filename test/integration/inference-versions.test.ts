@@ -236,6 +236,7 @@ function metricsAfter(problems: ModelProblem[]): Promise<string> {
     linesWaiting: () => 0,
     instances: () => [],
     models: () => [],
+    problems: () => [],
   });
   for (const problem of problems) metrics.onModelProblem(problem);
   return metrics.registry.metrics();

@@ -10,7 +10,7 @@ import {
 } from '@glyphmill/queue/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { ApiMetrics } from './metrics.ts';
+import type { ApiMetrics, RefusalReason } from './metrics.ts';
 import { Problem, problemBody, problemMediaType } from './problem.ts';
 import { rateLimitHeaders } from './rate-limit.ts';
 import { invalid } from './validation.ts';
@@ -52,7 +52,7 @@ export function createErrorHandler(metrics: Pick<ApiMetrics, 'refused' | 'admiss
 }
 
 /** What there was too little of for a job or batch that is refused; undefined for every other error. */
-function wantOf(error: unknown): string | undefined {
+function wantOf(error: unknown): RefusalReason | undefined {
   if (error instanceof QueueFull) return error.reason;
   if (error instanceof QuotaExceeded) return `quota-${error.unit}`;
   if (error instanceof TooManyBatches) return 'batches';

@@ -11,6 +11,18 @@ export interface ApiMetrics {
   eventStreams: Gauge;
 }
 
+/** Of what there was too little; shown from the first scrape on, so that the first refusal is an increase. */
+const refusalReasons = [
+  'depth',
+  'memory',
+  'quota-jobs',
+  'quota-pages',
+  'quota-megapixels',
+  'batches',
+  'redis-policy',
+] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+
 /** The API's metrics, those of the queue included. */
 export function createMetrics(
   jobs: Pick<JobStore, 'scaling' | 'queueState'>,
@@ -19,6 +31,13 @@ export function createMetrics(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   addQueueMetrics(registry, jobs, scaling);
+  const admissionRefused = new Counter({
+    name: 'ocr_admission_refused_total',
+    help: 'Jobs and batches refused for want of room: by depth, memory, a tenant’s quota, batches, or the policy of Redis.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  for (const reason of refusalReasons) admissionRefused.inc({ reason }, 0);
   return {
     registry,
     requestDuration: new Histogram({
@@ -34,12 +53,7 @@ export function createMetrics(
       help: 'Event streams that are open.',
       registers: [registry],
     }),
-    admissionRefused: new Counter({
-      name: 'ocr_admission_refused_total',
-      help: 'Jobs and batches refused for want of room: by depth, memory, a tenant’s quota, batches, or the policy of Redis.',
-      labelNames: ['reason'],
-      registers: [registry],
-    }),
+    admissionRefused,
     refused: new Counter({
       name: 'ocr_api_refused_total',
       help: 'Requests answered with a problem, by its code.',

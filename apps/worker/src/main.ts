@@ -54,6 +54,7 @@ async function start(config: WorkerConfig): Promise<void> {
     linesWaiting: () => models.waiting(),
     instances: () => models.states(),
     models: () => models.info(),
+    problems: () => models.problems(),
   });
   const models = await openModels({
     repository: config.modelRepository,

@@ -1,4 +1,5 @@
-import type { CacheOutcome } from '@glyphmill/contract/job';
+import { failureCodeSchema } from '@glyphmill/contract/failure';
+import { type CacheOutcome, isFinal, statusSchema } from '@glyphmill/contract/job';
 import type { BatchEvent, ItemEvent, ModelProblem } from '@glyphmill/inference/models';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -19,11 +20,15 @@ export interface WorkerState {
   documentsInFlight(): number;
   bytesInFlight(): number;
   linesWaiting(): number;
-  instances(): readonly { model: string; version: string; status: string }[];
+  instances(): readonly { model: string; version: string; provider: string; status: string }[];
+  /** Versions in the repository that are not served since they do not load. */
+  problems(): readonly { model: string }[];
   models(): readonly { name: string; version: string; sha256: string; provider: string }[];
 }
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** Jobs also wait, for hours where there are too few workers. */
+const jobSecondsBuckets = [0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400];
 const sizeBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const fillBuckets = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1];
 
@@ -43,9 +48,15 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
     'Time per stage; pack, infer and post per micro-batch and of a model, the others per document.',
     ['stage', 'model'],
   );
-  const job = histogram('ocr_attempt_duration_seconds', 'Time from the claim of a job to its commit.', [
+  const attempt = histogram('ocr_attempt_duration_seconds', 'Time from the claim of a job to its commit.', [
     'outcome',
   ]);
+  const job = histogram(
+    'ocr_job_duration_seconds',
+    'Time from a job’s submission to its end, of those that a worker ended.',
+    ['outcome'],
+    jobSecondsBuckets,
+  );
   const batchSize = histogram('ocr_batch_size', 'Items per micro-batch.', ['model'], sizeBuckets);
   const batchFill = histogram(
     'ocr_batch_fill_ratio',
@@ -80,6 +91,15 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
     labelNames: ['outcome', 'code'],
     registers,
   });
+  const deadLetters = new Counter({
+    name: 'ocr_dead_letters_total',
+    help: 'Jobs that ended as failed, by the failure’s code: they are listed by GET /v1/dead-letters.',
+    labelNames: ['reason'],
+    registers,
+  });
+  // From the first scrape on, so that the first one that happens is an increase.
+  for (const reason of failureCodeSchema.options) deadLetters.inc({ reason }, 0);
+  for (const outcome of statusSchema.options.filter(isFinal)) job.zero({ outcome });
   const cached = new Counter({
     name: 'ocr_result_cache_total',
     help: 'Documents by what the result cache had to do with them.',
@@ -113,9 +133,12 @@ export function createWorkerMetrics(state: WorkerState): WorkerMetrics {
     onModelProblem({ model, version }) {
       if (version !== null) loadFailures.inc({ model, version });
     },
-    onAttempt({ ended, failure, durationMs }) {
+    onAttempt({ attempt: { createdAtMs }, ended, failure, durationMs }) {
       attempts.inc({ outcome: ended, code: failure?.code ?? '' });
-      job.observe({ outcome: ended }, durationMs / 1000);
+      attempt.observe({ outcome: ended }, durationMs / 1000);
+      if (ended === 'retried' || ended === 'handed-back' || ended === 'void') return;
+      job.observe({ outcome: ended }, Math.max(0, Date.now() - createdAtMs) / 1000);
+      if (ended === 'failed') deadLetters.inc({ reason: failure?.code ?? 'internal' });
     },
     onCache: (outcome) => cached.inc({ outcome }),
     onStages(stages) {
@@ -143,11 +166,24 @@ function gauges(state: WorkerState, registers: Registry[]): void {
   new Gauge({
     name: 'ocr_inference_instances',
     help: 'Instances by state.',
-    labelNames: ['model', 'version', 'state'],
+    labelNames: ['model', 'version', 'provider', 'state'],
     registers,
     collect() {
       this.reset();
-      for (const { model, version, status } of state.instances()) this.inc({ model, version, state: status });
+      for (const { status, model, version, provider } of state.instances()) {
+        this.inc({ model, version, provider, state: status });
+      }
+    },
+  });
+  new Gauge({
+    name: 'ocr_model_problems',
+    help: 'Why versions of the repository are not served: how many reasons there are.',
+    labelNames: ['model'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name: model } of state.models()) this.set({ model }, 0);
+      for (const { model } of state.problems()) this.inc({ model });
     },
   });
   new Gauge({

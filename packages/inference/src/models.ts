@@ -59,6 +59,7 @@ export interface ModelInfo extends ServedModel {
 export interface ModelState extends InstanceState {
   model: string;
   version: string;
+  provider: ServedModel['provider'];
 }
 
 export interface Models {
@@ -195,7 +196,12 @@ function serve(detectors: VersionSet<Region[]>, recognizers: VersionSet<Reading>
       ),
     states: () =>
       alive().flatMap(({ model, scheduler }) =>
-        scheduler.instances.map(({ state }) => ({ model: model.name, version: model.version, ...state })),
+        scheduler.instances.map(({ state }) => ({
+          model: model.name,
+          version: model.version,
+          provider: model.provider,
+          ...state,
+        })),
       ),
     problems: () => [...detectors.problems(), ...recognizers.problems()],
     waiting: () => alive().reduce((sum, { scheduler }) => sum + scheduler.waiting, 0),
