@@ -11,7 +11,7 @@ import type { FaultSystem } from './system.ts';
 /** How a job must end: with this text, or with one of these codes. Undefined text: with any. */
 export type Expected = { text: string | undefined } | { codes: readonly FailureCode[] };
 
-/** A job that was answered 202. */
+/** A job that was accepted. */
 export interface Entry {
   id: string;
   expected: Expected;
@@ -30,7 +30,7 @@ export interface Submission {
   headers?: Record<string, string>;
 }
 
-/** The answer's status, 0 where none came; an id only with 202. */
+/** The answer's status, 0 where none came; an id only where the job was accepted. */
 export interface SubmitAnswer {
   status: number;
   id: string | undefined;
@@ -44,7 +44,7 @@ export interface Ledger {
   readonly ids: readonly string[];
   /** Submits and expects 202. */
   submit(job: Submission): Promise<string>;
-  /** Submits, and notes the job only if it was answered 202. */
+  /** Submits, and notes the job only if it was accepted. */
   trySubmit(job: Submission): Promise<SubmitAnswer>;
   /** Submits one of the small line documents. */
   submitLine(changes?: Partial<Submission>): Promise<string>;
@@ -103,10 +103,11 @@ export function openLedger(system: FaultSystem, name: string): Ledger {
         signal: AbortSignal.timeout(submitTimeoutMs),
       });
       const said: unknown = await response.json();
-      if (response.status !== 202) return answer(response.status, said);
+      // 200 tells of a job that was accepted under this Idempotency-Key before, and has ended.
+      if (response.status !== 202 && response.status !== 200) return answer(response.status, said);
       const { id } = jobSchema.parse(said);
       entries.set(id, { id, expected: job.expected, hook: target });
-      return answer(202, said, id);
+      return answer(response.status, said, id);
     } catch (error) {
       return answer(0, error);
     }
