@@ -2,61 +2,119 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
+import { commit } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
+import { startDeliveryConsumer } from '@glyphmill/queue/deliveries';
 import { openJobStore } from '@glyphmill/queue/job-store';
-import { keysOf } from '@glyphmill/queue/keys';
-import { startProxy } from '../faults/proxy.ts';
-import { startRedisServer } from '../faults/redis-server.ts';
-import { newJob, newShard, succeeded, testLimits, until } from './queue-setup.ts';
+import { keysOf, type QueueAddress } from '@glyphmill/queue/keys';
+import { startOutboxRelay } from '@glyphmill/queue/outbox';
+import { type FaultProxy, startProxy } from '../faults/proxy.ts';
+import { type RedisServer, startRedisServer } from '../faults/redis-server.ts';
+import { begin, newJob, newShard, succeeded, testLimits, until } from './queue-setup.ts';
 
-const concurrency = 48;
+const inHand = 48;
 /** Either way. */
 const latencyMs = 100;
+/** Half of what it takes to bring all of them one after the other. */
+const soonMs = (inHand * 2 * latencyMs) / 2;
 
-test('a worker far away from Redis begins with the first jobs long before it has all it may hold', async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'glyphmill-far-'));
-  const redis = await startRedisServer(dir);
-  const proxy = await startProxy(redis.port);
+let dir: string;
+let redis: RedisServer;
+let proxy: FaultProxy;
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'glyphmill-far-'));
+  redis = await startRedisServer(dir);
+  proxy = await startProxy(redis.port);
+});
+after(async () => {
+  await proxy?.close();
+  await redis?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+/** A queue with so many jobs, by the address of those who are near and of those who are far away. */
+async function withFilled(
+  run: (queue: { near: QueueAddress; far: QueueAddress; ids: string[] }) => Promise<void>,
+): Promise<void> {
   const shard = newShard();
-  const store = await openJobStore(
-    { url: `redis://127.0.0.1:${redis.port}`, shard },
-    { limits: testLimits, onError: () => {}, onWarning: () => {} },
-  );
+  const near = { url: `redis://127.0.0.1:${redis.port}`, shard };
+  const far = { url: `redis://127.0.0.1:${proxy.port}`, shard };
+  const store = await openJobStore(near, { limits: testLimits, onError: () => {}, onWarning: () => {} });
   try {
-    for (let count = 0; count < concurrency; count += 1) await store.submit(newJob());
+    const webhook = { url: 'http://127.0.0.1:1/hook', events: null };
+    const jobs = Array.from({ length: inHand }, () => newJob({ webhook }));
+    for (const job of jobs) await store.submit(job);
     proxy.travel({ latencyMs });
-    const begunAtMs: number[] = [];
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    await run({ near, far, ids: jobs.map(({ id }) => id) });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Notes when work begins, and lets none of it end before all has begun. */
+function createWork() {
+  const begunAtMs: number[] = [];
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const openedMs = performance.now();
+  return {
+    async work(): Promise<void> {
+      begunAtMs.push(performance.now());
+      if (begunAtMs.length === inHand) release();
+      await released;
+    },
+    async expectSoon(): Promise<void> {
+      await until('all are in hand', () => begunAtMs.length >= inHand, 30_000);
+      const firstMs = (begunAtMs[0] ?? 0) - openedMs;
+      assert.ok(firstMs < soonMs, `the first began after ${Math.round(firstMs)} ms`);
+    },
+  };
+}
+
+test('a worker far away from Redis begins with the first jobs long before it has all it may hold', () =>
+  withFilled(async ({ far }) => {
+    const { work, expectSoon } = createWork();
     const consumer = await startConsumer({
-      address: { url: `redis://127.0.0.1:${proxy.port}`, shard },
-      concurrency,
+      address: far,
+      concurrency: inHand,
       handler: async () => {
-        begunAtMs.push(performance.now());
-        await released;
+        await work();
         return succeeded;
       },
       models: () => [],
       onAttempt: () => {},
       onWarning: () => {},
     });
-    const openedMs = performance.now();
-    await until('all are in hand', () => begunAtMs.length === concurrency, 30_000);
-    const firstMs = (begunAtMs[0] ?? 0) - openedMs;
-    // One after the other it takes to bring all of them.
-    const inTurnMs = concurrency * 2 * latencyMs;
-    assert.ok(firstMs < inTurnMs / 2, `the first began after ${Math.round(firstMs)} ms`);
-    release();
-    const { prefix } = keysOf(shard);
-    await until('all have ended', async () => (await redis.client.llen(`${prefix}:documents:active`)) === 0);
-    await consumer.close(1000);
-  } finally {
-    await store.close();
-    await proxy.close();
-    await redis.stop();
-    await rm(dir, { recursive: true, force: true });
-  }
-});
+    await expectSoon();
+    await consumer.close(10_000);
+  }));
+
+test('so does a webhook process with deliveries', () =>
+  withFilled(async ({ near, far, ids }) => {
+    const keys = keysOf(near.shard);
+    for (const id of ids) {
+      const attempt = await begin(redis.client, keys, id);
+      await commit(redis.client, keys, { attempt, outcome: succeeded });
+    }
+    const relay = await startOutboxRelay({ address: near, attempts: 2, onError: () => {} });
+    const waiting = () => redis.client.llen(`${keys.prefix}:deliveries:wait`);
+    await until('all are to be delivered', async () => (await waiting()) === inHand);
+    await relay.close();
+    const { work, expectSoon } = createWork();
+    const consumer = await startDeliveryConsumer({
+      address: far,
+      concurrency: inHand,
+      deliver: async () => {
+        await work();
+        return { kind: 'delivered', statusCode: 204 };
+      },
+      scheduleMs: () => 10,
+      onAttempt: () => {},
+      onError: () => {},
+    });
+    await expectSoon();
+    await consumer.close();
+  }));

@@ -1,9 +1,9 @@
 import { newId } from '@glyphmill/contract/id';
 import { connectConsumer, connectSubscriber, ready } from './connection.ts';
-import { openDocumentsQueue } from './documents-queue.ts';
+import { openDocumentsQueue, retryDelayMs } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
-import { keysOf, type QueueAddress } from './keys.ts';
+import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { announceRate, rateEveryMs, withdrawRate } from './scaling.ts';
@@ -30,6 +30,13 @@ export interface Consumer {
   close(graceMs: number): Promise<void>;
 }
 
+const locks = {
+  /** A worker that holds a job renews its lock; after this long without renewal another worker takes over. */
+  lockDuration: 15_000,
+  stalledInterval: 5000,
+  /** None of BullMQ's own (see documents-queue.ts): job-run.ts has the limits on stalls and crashes. */
+  maxStalledCount: Number.MAX_SAFE_INTEGER,
+};
 const startDeadlineMs = 10_000;
 /** Enough for giving up a few thousand jobs; a Redis that is away may need any time, and has had the grace to come back. */
 export const handBackMs = 2500;
@@ -75,8 +82,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   const takers = startTakers({
     redis,
     keys,
+    queue: documentsQueue,
     concurrency,
     attempt: run.attempt,
+    locks,
+    backoff: retryDelayMs,
     onError: (error) => onWarning('queue', error),
   });
 

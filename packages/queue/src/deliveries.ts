@@ -1,11 +1,12 @@
 import { type Delivery, deliverySchema } from '@glyphmill/contract/delivery';
 import type { AutomaticReason } from '@glyphmill/contract/event';
-import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
+import { DelayedError, type Job, Queue, UnrecoverableError } from 'bullmq';
 import { connectConsumer, type OnConnectionError, type Redis, ready } from './connection.ts';
 import { recordAttempt } from './delivery-log.ts';
 import { type AttemptEnd, type DeliveryOutcome, type DeliveryReport, endOf } from './delivery-outcome.ts';
 import { findTarget, type Target } from './delivery-target.ts';
 import { deliveriesQueue, type Keys, keysOf, type QueueAddress } from './keys.ts';
+import { startTakers } from './takers.ts';
 
 export interface DeliveryConsumerOptions {
   address: QueueAddress;
@@ -26,9 +27,7 @@ export interface DeliveryConsumer {
   close(): Promise<void>;
 }
 
-const lockDurationMs = 30_000;
-const stalledIntervalMs = 5000;
-const maxStalledCount = 100;
+const locks = { lockDuration: 30_000, stalledInterval: 5000, maxStalledCount: 100 };
 const startDeadlineMs = 10_000;
 
 class RetryDelivery extends Error {
@@ -49,19 +48,17 @@ export async function startDeliveryConsumer(options: DeliveryConsumerOptions): P
   const queue = new Queue<Delivery>(deliveriesQueue, { connection: redis, prefix: keys.prefix });
   queue.on('error', options.onError);
   const run = createDeliveryRun({ redis, keys, ...options });
-  const worker = new Worker<Delivery>(deliveriesQueue, run, {
-    connection: redis,
-    prefix: keys.prefix,
+  const takers = startTakers<Delivery>({
+    redis,
+    keys,
+    queue: deliveriesQueue,
     concurrency: options.concurrency,
-    lockDuration: lockDurationMs,
-    stalledInterval: stalledIntervalMs,
-    maxStalledCount,
-    settings: {
-      backoffStrategy: (attemptsMade, _type, error) =>
-        error instanceof RetryDelivery ? error.inMs : options.scheduleMs(attemptsMade),
-    },
+    attempt: (job, { lock }) => run(job, lock),
+    locks,
+    backoff: (attemptsMade, error) =>
+      error instanceof RetryDelivery ? error.inMs : options.scheduleMs(attemptsMade),
+    onError: options.onError,
   });
-  worker.on('error', options.onError);
 
   return {
     async counts() {
@@ -78,7 +75,7 @@ export async function startDeliveryConsumer(options: DeliveryConsumerOptions): P
       await redis.ping();
     },
     async close() {
-      await worker.close();
+      await takers.close();
       await queue.close();
       redis.disconnect();
     },

@@ -1,14 +1,16 @@
-import { type Job, Worker } from 'bullmq';
+import { type Job, Worker, type WorkerOptions } from 'bullmq';
 import type { OnConnectionError, Redis } from './connection.ts';
-import { retryDelayMs } from './documents-queue.ts';
-import { documentsQueue, type Keys } from './keys.ts';
+import type { Keys } from './keys.ts';
 
-export interface TakersOptions {
+export interface TakersOptions<T> {
   redis: Redis;
   keys: Keys;
+  queue: string;
   /** Jobs in hand at once. */
   concurrency: number;
-  attempt: (job: Job, held: { lock: string | undefined; signal: AbortSignal }) => Promise<void>;
+  attempt: (job: Job<T>, held: { lock: string | undefined; signal: AbortSignal }) => Promise<void>;
+  locks: Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount'>;
+  backoff: (attemptsMade: number, error: Error | undefined) => number;
   onError: OnConnectionError;
 }
 
@@ -21,11 +23,6 @@ export interface Takers {
   disconnect(): void;
 }
 
-/** A worker that holds a job renews its lock; after this long without renewal another worker takes over. */
-const lockDurationMs = 15_000;
-const stalledIntervalMs = 5000;
-/** None of BullMQ's own (see documents-queue.ts): job-run.ts has the limits on stalls and crashes. */
-const maxStalledCount = Number.MAX_SAFE_INTEGER;
 /**
  * BullMQ takes jobs one after the other, and begins none and renews no lock until it has as many as it may. With few
  * to each of several workers, the first begins soon and no lock runs out, also where Redis is far away.
@@ -35,7 +32,7 @@ const takenInTurn = 8;
 const mostTakers = 16;
 
 /** Takes jobs as they come and attempts them, so many at once. */
-export function startTakers(options: TakersOptions): Takers {
+export function startTakers<T>(options: TakersOptions<T>): Takers {
   const { concurrency } = options;
   const count = Math.min(mostTakers, Math.ceil(concurrency / takenInTurn));
   const workers = Array.from({ length: count }, (_, index) =>
@@ -55,24 +52,23 @@ export function startTakers(options: TakersOptions): Takers {
   };
 }
 
-function startTaker({ redis, keys, concurrency, attempt, onError }: TakersOptions): Worker {
-  const worker = new Worker(
-    documentsQueue,
+function startTaker<T>(options: TakersOptions<T>): Worker<T> {
+  const { redis, keys, queue, concurrency, attempt, locks, backoff, onError } = options;
+  const worker = new Worker<T>(
+    queue,
     (job, lock, signal) => attempt(job, { lock, signal: signal ?? new AbortController().signal }),
     {
       connection: redis,
       prefix: keys.prefix,
       concurrency,
-      lockDuration: lockDurationMs,
-      stalledInterval: stalledIntervalMs,
-      maxStalledCount,
+      ...locks,
       drainDelay: 5,
-      settings: { backoffStrategy: retryDelayMs },
+      settings: { backoffStrategy: (attemptsMade, _type, error) => backoff(attemptsMade, error) },
     },
   );
   worker.on('error', onError);
   worker.on('lockRenewalFailed', (jobIds) => {
-    // Another attempt may have begun: this one stops, and what it would commit is refused anyway.
+    // Another attempt may have begun: this one may stop, and what it would commit is refused anyway.
     for (const id of jobIds) worker.cancelJob(id, 'its lock is lost');
   });
   return worker;
