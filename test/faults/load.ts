@@ -1,4 +1,4 @@
-import type { Ledger, SubmitAnswer } from './ledger.ts';
+import type { Ledger, Submission, SubmitAnswer } from './ledger.ts';
 
 /** Producers that go on submitting, whatever they are answered. */
 export interface Load {
@@ -12,13 +12,16 @@ export interface Load {
 const producers = 3;
 const pauseMs = 80;
 
-/** Some twenty small documents a second, from several producers. */
-export function startLoad(ledger: Ledger): Load {
+/**
+ * Some thirty small documents a second, from several producers. There are few different ones, so that most are answered
+ * from the result cache, and it is the queue that is under load, unless `changes` ask for something else.
+ */
+export function startLoad(ledger: Ledger, changes?: Partial<Submission>): Load {
   const answers: SubmitAnswer[] = [];
   let stopping = false;
   const produce = async () => {
     while (!stopping) {
-      answers.push(await ledger.trySubmitLine());
+      answers.push(await ledger.trySubmitLine(changes));
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { until } from '../integration/queue-setup.ts';
 import { attemptsAt, type RunningApp } from './apps.ts';
 import { slowDocument } from './documents.ts';
-import { openLedger } from './ledger.ts';
+import { openLedger, type Submission } from './ledger.ts';
 import { startLoad } from './load.ts';
 import { type Row, seconds } from './row.ts';
 import { callOf } from './scripts.ts';
@@ -25,12 +25,11 @@ export const rollingDeploy: Row = {
     const ledger = openLedger(system, 'row-5');
     await system.put('row-5/slow', slowDocument());
     const other = await system.addWorker();
-    const load = startLoad(ledger);
+    const load = startLoad(ledger, { more: { cache: 'bypass' } });
     const drains: number[] = [];
     try {
       // More than two workers can decode in the time they have left, so that there is something to hand back.
-      const slow = { key: 'row-5/slow', expected: { text: '' } };
-      for (let count = 0; count < 48; count += 1) await ledger.submit(slow);
+      for (let count = 0; count < 12; count += 1) await ledger.submit(slowJob('row-5/slow'));
       await until('the load runs', () => load.accepted > 20);
       drains.push(await replace(system.worker));
       await system.worker.ready();
@@ -58,8 +57,7 @@ export const stoppedWithoutRedis: Row = {
     const ledger = openLedger(system, 'row-6');
     await system.put('row-6/slow', slowDocument());
     const begun = system.proxy.trap(callOf('begin'), 'after');
-    for (let count = 0; count < 4; count += 1)
-      await ledger.submit({ key: 'row-6/slow', expected: { text: '' } });
+    for (let count = 0; count < 4; count += 1) await ledger.submit(slowJob('row-6/slow'));
     await ledger.submitLines(8);
     await within('decoding begins', begun.seen);
     await system.proxy.refuse();
@@ -72,6 +70,11 @@ export const stoppedWithoutRedis: Row = {
     return `ended after ${drains.map(seconds).join(', ')}`;
   },
 };
+
+/** Of a document that is decoded for a second, each time anew. */
+function slowJob(key: string): Submission {
+  return { key, expected: { text: '' }, more: { cache: 'bypass' } };
+}
 
 /** SIGTERM; milliseconds until its successor was started. */
 async function replace(app: RunningApp): Promise<number> {
