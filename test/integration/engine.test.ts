@@ -296,3 +296,21 @@ test('the same image gives the same text and confidence alone and among others',
   assert.deepEqual(plain(among[0] ?? alone), plain(alone));
   assert.deepEqual(plain(among[1] ?? alone), plain(alone));
 });
+
+test('a result names the micro-batches that its lines rode in, where it is asked to', async () => {
+  const [asked, plain] = await Promise.all([read(notice, { options: { microBatches: true } }), read(notice)]);
+  const lines = asked.pages.flatMap((page) => page.lines);
+  const rides = asked.microBatches ?? [];
+  assert.equal(rides.filter(({ role }) => role === 'detect').length, 1);
+  const ridesOfLines = rides.filter(({ role }) => role === 'recognize');
+  assert.ok(ridesOfLines.length > 0);
+  for (const { id, own } of ridesOfLines) {
+    assert.equal(lines.filter(({ microBatch }) => microBatch === id).length, own);
+  }
+  assert.ok(lines.every(({ microBatch }) => ridesOfLines.some(({ id }) => id === microBatch)));
+  for (const { id, own, size, fill, queueDelayMs, runMs } of rides) {
+    assert.ok(own >= 1 && own <= size && fill > 0 && fill <= 1 && queueDelayMs >= 0 && runMs > 0, id);
+  }
+  assert.equal(plain.microBatches, undefined);
+  assert.ok(plain.pages.every((page) => page.lines.every((line) => !('microBatch' in line))));
+});

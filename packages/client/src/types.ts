@@ -126,6 +126,23 @@ export type Usage = {
   megapixels: number;
 };
 
+export type MicroBatch = {
+  /** Unique within the attempt. */
+  id: string;
+  role: 'detect' | 'recognize';
+  /** Pages or lines in it, of all documents. */
+  size: number;
+  /** Those of this document. */
+  own: number;
+  /** Its size ÷ max_batch_size. */
+  fill: number;
+  /** What made it go. */
+  trigger: 'size' | 'preferred' | 'delay' | 'idle' | 'drain';
+  /** The longest that one of this document’s waited for it. */
+  queueDelayMs: number;
+  runMs: number;
+};
+
 export type Result = {
   object: 'ocr.result';
   schemaVersion: '1.0';
@@ -139,6 +156,8 @@ export type Result = {
   pages: Page[];
   usage: Usage;
   warnings: Warning[];
+  /** In the order in which they ended, the first 1000; only where options.microBatches asks. */
+  microBatches?: MicroBatch[] | undefined;
 };
 
 export type OptionsInForce = {
@@ -150,6 +169,8 @@ export type OptionsInForce = {
   maxSideLength: number;
   /** Add every character with its own confidence. */
   characters: boolean;
+  /** Add the micro-batches that its pages and lines rode in, with those of other documents. */
+  microBatches?: boolean | undefined;
 };
 
 export type Character = {
@@ -168,6 +189,8 @@ export type Line = {
   /** x0,y0,x1,y1: the upright rectangle around the polygon. */
   bbox: number[];
   characters?: Character[] | undefined;
+  /** The one it was read in, where options.microBatches asks. */
+  microBatch?: string | undefined;
 };
 
 export type PageTimings = {
@@ -555,6 +578,8 @@ export type Options = {
   maxSideLength?: number | undefined;
   /** Add every character with its own confidence. */
   characters?: boolean | undefined;
+  /** Add the micro-batches that its pages and lines rode in, with those of other documents. */
+  microBatches?: boolean | undefined;
 };
 
 export type Webhook = {
@@ -621,6 +646,8 @@ export type OptionOverrides = {
   minConfidence?: number | undefined;
   maxSideLength?: number | undefined;
   characters?: boolean | undefined;
+  /** Add the micro-batches that its pages and lines rode in, with those of other documents. */
+  microBatches?: boolean | undefined;
 };
 
 export type BatchItem = {

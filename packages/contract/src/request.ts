@@ -110,6 +110,10 @@ export const optionsSchema = z
         'Longer side in pixels of the page as the detector sees it. More finds smaller print, and costs more.',
       ),
     characters: z.boolean().default(false).describe('Add every character with its own confidence.'),
+    microBatches: z
+      .boolean()
+      .optional()
+      .describe('Add the micro-batches that its pages and lines rode in, with those of other documents.'),
   })
   .meta({ id: 'Options' });
 export type Options = z.infer<typeof optionsSchema>;

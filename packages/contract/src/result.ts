@@ -15,6 +15,7 @@ const lineSchema = z.object({
     .describe('x1,y1 … x4,y4 in page pixels, clockwise from the text’s own top left corner.'),
   bbox: z.array(z.number()).length(4).describe('x0,y0,x1,y1: the upright rectangle around the polygon.'),
   characters: z.array(z.object({ text: z.string(), confidence: confidenceSchema })).optional(),
+  microBatch: z.string().optional().describe('The one it was read in, where options.microBatches asks.'),
 });
 export type Line = z.infer<typeof lineSchema>;
 
@@ -81,6 +82,21 @@ export const servedModelSchema = z.object({
 });
 export type ServedModel = z.infer<typeof servedModelSchema>;
 
+/** Micro-batches that one result names, at most: a document of thousands of pages rides in more. */
+export const maxMicroBatches = 1000;
+
+const microBatchSchema = z.object({
+  id: z.string().describe('Unique within the attempt.'),
+  role: z.enum(['detect', 'recognize']),
+  size: z.int().describe('Pages or lines in it, of all documents.'),
+  own: z.int().describe('Those of this document.'),
+  fill: z.number().describe('Its size ÷ max_batch_size.'),
+  trigger: z.enum(['size', 'preferred', 'delay', 'idle', 'drain']).describe('What made it go.'),
+  queueDelayMs: z.number().describe('The longest that one of this document’s waited for it.'),
+  runMs: z.number(),
+});
+export type MicroBatch = z.infer<typeof microBatchSchema>;
+
 /** What was read; every other format is rendered from it. */
 export const resultSchema = z
   .object({
@@ -98,6 +114,12 @@ export const resultSchema = z
     pages: z.array(pageSchema),
     usage: usageSchema,
     warnings: z.array(warningSchema),
+    microBatches: z
+      .array(microBatchSchema)
+      .optional()
+      .describe(
+        `In the order in which they ended, the first ${maxMicroBatches}; only where options.microBatches asks.`,
+      ),
   })
   .meta({ id: 'Result' });
 export type Result = z.infer<typeof resultSchema>;

@@ -1,7 +1,7 @@
 import type { Failure } from '@glyphmill/contract/failure';
 import type { Warning } from '@glyphmill/contract/job';
 import type { Options } from '@glyphmill/contract/request';
-import type { Line, Page, Result, ServedModel, SucceededPage } from '@glyphmill/contract/result';
+import type { Line, MicroBatch, Page, Result, ServedModel, SucceededPage } from '@glyphmill/contract/result';
 import { type Quad, quadBounds } from './geometry.ts';
 import { orderLines, pageText } from './layout.ts';
 import type { Reading } from './spacing.ts';
@@ -10,6 +10,8 @@ import type { Reading } from './spacing.ts';
 export interface ReadLine {
   quad: Quad;
   reading: Reading;
+  /** The id of the one it was read in. */
+  microBatch?: string;
 }
 
 export interface ReadPage {
@@ -31,9 +33,7 @@ export function assemblePage(page: ReadPage, options: Options): { page: Succeede
   const found = page.lines.filter(({ reading }) => reading.text !== '');
   const kept = found.filter(({ reading }) => reading.confidence >= options.minConfidence);
   const rows = orderLines(kept, page);
-  const lines = rows
-    .flat()
-    .map((line, index) => toLine(line, { id: `l${index + 1}`, characters: options.characters }));
+  const lines = rows.flat().map((line, index) => toLine(line, { id: `l${index + 1}`, options }));
   const text = pageText(rows.map((row) => row.map(({ reading }) => ({ text: reading.text }))));
   const { number, width, height, rotation, timings } = page;
   return {
@@ -69,7 +69,10 @@ export function failedPage(number: number, failure: Failure): Page {
   };
 }
 
-function toLine({ quad, reading }: ReadLine, { id, characters }: { id: string; characters: boolean }): Line {
+function toLine(
+  { quad, reading, microBatch }: ReadLine,
+  { id, options }: { id: string; options: Options },
+): Line {
   const { left, top, right, bottom } = quadBounds(quad);
   return {
     id,
@@ -77,7 +80,8 @@ function toLine({ quad, reading }: ReadLine, { id, characters }: { id: string; c
     confidence: round(reading.confidence, 4),
     polygon: quad.map((coordinate) => round(coordinate, 1)),
     bbox: [left, top, right, bottom].map((coordinate) => round(coordinate, 1)),
-    ...(characters ? { characters: reading.characters.map(roundCharacter) } : {}),
+    ...(options.characters ? { characters: reading.characters.map(roundCharacter) } : {}),
+    ...(options.microBatches && microBatch !== undefined ? { microBatch } : {}),
   };
 }
 
@@ -90,10 +94,11 @@ export interface Assembly {
   engine: { service: string; runtime: string; models: ServedModel[]; options: Options };
   pages: readonly Page[];
   warnings: readonly Warning[];
+  microBatches?: MicroBatch[] | undefined;
 }
 
 /** The canonical result of a document; what it counts and measures are the pages that were read. */
-export function assembleResult({ jobId, engine, pages, warnings }: Assembly): Result {
+export function assembleResult({ jobId, engine, pages, warnings, microBatches }: Assembly): Result {
   const lines = pages.flatMap((page) => page.lines);
   const characters = lines.reduce((sum, { text }) => sum + text.length, 0);
   const weighted = lines.reduce((sum, { text, confidence }) => sum + confidence * text.length, 0);
@@ -109,6 +114,7 @@ export function assembleResult({ jobId, engine, pages, warnings }: Assembly): Re
     pages: [...pages],
     usage: { pages: read.length, lines: lines.length, megapixels: round(pixels / 1e6, 3) },
     warnings: boundWarnings([...pages.flatMap(warningOf), ...warnings]),
+    ...(microBatches === undefined ? {} : { microBatches }),
   };
 }
 

@@ -1,10 +1,12 @@
 // What goes into the batcher and what comes out. Times are whole microseconds on any monotonic clock.
 
+import type { MicroBatch } from '@glyphmill/contract/result';
+
 /**
  * Why a batch went: it was full or nothing more fitted ('size'), it reached a preferred size, its oldest
  * item had waited the queue delay, no delay is set and an instance was idle ('idle'), or the batcher drains.
  */
-export type Trigger = 'size' | 'preferred' | 'delay' | 'idle' | 'drain';
+export type Trigger = MicroBatch['trigger'];
 
 /** One line of text, or whatever else the caller batches. */
 export interface Item<T> {

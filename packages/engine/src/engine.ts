@@ -83,9 +83,9 @@ function scannedDocument(scan: Scan): ScannedDocument {
   return {
     async result(jobId) {
       const pages = await scan.pages();
-      const { served: models, request, warnings } = scan;
+      const { served: models, request, warnings, microBatches } = scan;
       const engine = { service: serviceVersion, runtime, models, options: request.options };
-      return assembleResult({ jobId, engine, pages, warnings });
+      return assembleResult({ jobId, engine, pages, warnings, microBatches });
     },
   };
 }

@@ -75,7 +75,7 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
           ...(version !== undefined && { version }),
         });
         scan.note(served);
-        return { quad, reading };
+        return { quad, reading, microBatch: served.microBatch.id };
       });
       try {
         const readings = await atPage(page.number, 'recognize', () => Promise.all(read));

@@ -2,9 +2,11 @@ import { setMaxListeners } from 'node:events';
 import { type Failure, JobFailure } from '@glyphmill/contract/failure';
 import type { Warning } from '@glyphmill/contract/job';
 import type { Mode, Options } from '@glyphmill/contract/request';
-import type { Page, ServedModel, SucceededPage } from '@glyphmill/contract/result';
+import type { MicroBatch, Page, ServedModel, SucceededPage } from '@glyphmill/contract/result';
 import { failedPage } from '@glyphmill/core/assemble';
+import type { Served } from '@glyphmill/inference/models';
 import { pageFailure } from './failure.ts';
+import { MicroBatches } from './micro-batches.ts';
 
 export interface ReadRequest {
   mode: Mode;
@@ -37,6 +39,7 @@ export class Scan {
   readonly #own = new AbortController();
   readonly #pages: Promise<Page>[] = [];
   readonly #served = new Map<string, ServedModel>();
+  readonly #microBatches = new MicroBatches();
   readonly #progress = { pagesTotal: 0, pagesDone: 0, pagesFailed: 0, megapixels: 0 };
 
   constructor(request: ReadRequest) {
@@ -90,9 +93,15 @@ export class Scan {
     this.#own.abort(error);
   }
 
-  /** Of what served an item, the model alone goes into the result. */
-  note({ role, name, version, sha256, provider }: ServedModel): void {
+  /** Notes what served an item of this document, for its result to name. */
+  note({ role, name, version, sha256, provider, microBatch }: Served): void {
     this.#served.set(`${role}/${name}/${version}/${provider}`, { role, name, version, sha256, provider });
+    if (this.request.options.microBatches) this.#microBatches.add(role, microBatch);
+  }
+
+  /** Those its items rode in; undefined unless they are asked for. */
+  get microBatches(): MicroBatch[] | undefined {
+    return this.request.options.microBatches ? this.#microBatches.list() : undefined;
   }
 
   /** The models that took part, in the order of their first use. */

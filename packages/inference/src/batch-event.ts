@@ -37,6 +37,20 @@ export interface BatchEvent {
   postSeconds: number;
 }
 
+/** A micro-batch as one of its items saw it. */
+export type Ride = Pick<BatchEvent, 'id' | 'size' | 'fill' | 'trigger' | 'runSeconds'> & {
+  /** This item's. */
+  queueDelaySeconds: number;
+};
+
+/** The rides of the items of a micro-batch, in their order. */
+export function ridesOf({ id, size, fill, trigger, runSeconds, queueDelaySeconds }: BatchEvent): Ride[] {
+  return queueDelaySeconds.map((delay) => ({
+    ...{ id, size, fill, trigger, runSeconds },
+    queueDelaySeconds: delay,
+  }));
+}
+
 /** Times on the clock of `batch`: taken by an instance, given a core, ended. */
 export function toBatchEvent(run: {
   id: string;

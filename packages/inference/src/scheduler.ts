@@ -1,6 +1,6 @@
 import type { ServedModel } from '@glyphmill/contract/result';
 import { type Batch, Batcher, type BatcherOptions, type Effect, type Item } from '@glyphmill/core/batcher';
-import { type BatchEvent, type ItemEvent, toBatchEvent } from './batch-event.ts';
+import { type BatchEvent, type ItemEvent, type Ride, ridesOf, toBatchEvent } from './batch-event.ts';
 import type { CpuGate } from './cpu-gate.ts';
 import type { Instance } from './instance.ts';
 import { InstanceLost } from './instance-child.ts';
@@ -12,7 +12,7 @@ import { doomed, dropped, noInstance, overloaded } from './scheduler-errors.ts';
 
 /** The model that served an item, and the micro-batch it was served in. */
 export interface Served extends ServedModel {
-  microBatch: { id: string; size: number };
+  microBatch: Ride;
 }
 
 export interface RunOptions {
@@ -201,29 +201,22 @@ export class Scheduler<Output> {
       return;
     }
     const id = `${model.name}-${model.version}-${++this.#lastBatch}`;
-    const report = (outcome: BatchEvent['outcome'], done?: DoneMessage) =>
-      onBatch(
-        toBatchEvent({
-          id,
-          model,
-          batch,
-          outcome,
-          done,
-          maxBatchSize: batching.maxBatchSize,
-          startedUs: queuedAtUs,
-          runUs: startUs,
-          endUs: nowUs(),
-        }),
-      );
+    const report = (outcome: BatchEvent['outcome'], done?: DoneMessage) => {
+      const { maxBatchSize } = batching;
+      const times = { startedUs: queuedAtUs, runUs: startUs, endUs: nowUs() };
+      const event = toBatchEvent({ id, model, batch, outcome, done, maxBatchSize, ...times });
+      onBatch(event);
+      return event;
+    };
     const images = batch.items.map(({ value }) => value.image);
     try {
       const done = await instance.run(images, batch.items[0]?.value.width ?? 1);
       const outputs = this.#parse(done, batch, parseOutput);
-      report('done', done);
-      const served = { ...model, microBatch: { id, size: batch.items.length } };
+      const rides = ridesOf(report('done', done));
       for (const [i, { value }] of batch.items.entries()) {
-        const output = outputs[i];
-        if (output !== undefined) value.resolve({ output, served });
+        const [output, microBatch] = [outputs[i], rides[i]];
+        if (output !== undefined && microBatch !== undefined)
+          value.resolve({ output, served: { ...model, microBatch } });
       }
     } catch (error) {
       const outcome = error instanceof InstanceLost ? 'instance-lost' : 'model-error';

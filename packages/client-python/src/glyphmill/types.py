@@ -20,6 +20,7 @@ __all__ = [
     "ServedModel",
     "ResultEngine",
     "Usage",
+    "MicroBatch",
     "Result",
     "OptionsInForce",
     "Character",
@@ -198,6 +199,24 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class MicroBatch:
+    id: str
+    """Unique within the attempt."""
+    role: Literal["detect", "recognize"]
+    size: int
+    """Pages or lines in it, of all documents."""
+    own: int
+    """Those of this document."""
+    fill: float
+    """Its size ÷ max_batch_size."""
+    trigger: Literal["size", "preferred", "delay", "idle", "drain"]
+    """What made it go."""
+    queue_delay_ms: float
+    """The longest that one of this document’s waited for it."""
+    run_ms: float
+
+
+@dataclass(frozen=True)
 class Result:
     object: Literal["ocr.result"]
     schema_version: Literal["1.0"]
@@ -211,6 +230,8 @@ class Result:
     pages: List[Page]
     usage: Usage
     warnings: List[Warning]
+    micro_batches: Optional[List[MicroBatch]] = None
+    """In the order in which they ended, the first 1000; only where options.microBatches asks."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +244,8 @@ class OptionsInForce:
     """Add every character with its own confidence."""
     pages: Optional[str] = None
     """Pages to read, counted from 1, for example "1-3,7". Default: all."""
+    micro_batches: Optional[bool] = None
+    """Add the micro-batches that its pages and lines rode in, with those of other documents."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +266,8 @@ class Line:
     bbox: List[float]
     """x0,y0,x1,y1: the upright rectangle around the polygon."""
     characters: Optional[List[Character]] = None
+    micro_batch: Optional[str] = None
+    """The one it was read in, where options.microBatches asks."""
 
 
 @dataclass(frozen=True)
