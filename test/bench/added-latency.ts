@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { LineCrop } from '@glyphmill/core/rectify';
 import { parseModelConfig } from '@glyphmill/inference/model-config';
 import { type BatchEvent, openModels } from '@glyphmill/inference/models';
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { signed } from './figure-text.ts';
 import { openBare } from './recognizer-load.ts';
 import { linesOf, linesOfWidth } from './sample-lines.ts';
@@ -34,7 +34,7 @@ interface Parts {
  * What the worker path adds to a line that comes alone: one line at a time through openModels with one instance, against
  * session.run of the same shape in a bare process.
  */
-export async function measureLatency(context: BenchContext): Promise<Measurement> {
+export async function measureLatency(context: ModelBenchContext): Promise<Measurement> {
   const { quick, repository, documents, note } = context;
   const [rounds, seconds] = quick ? [3, 0.5] : [15, 0.5];
   const lines = linesOfWidth(linesOf(await documents()), width);

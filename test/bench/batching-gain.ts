@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { times } from './figure-text.ts';
 import { openOurs } from './recognizer-load.ts';
 import { copyRepository } from './repository-shape.ts';
@@ -10,7 +10,7 @@ import { takeTurns } from './take-turns.ts';
 const [instances, width] = [2, 320] as const;
 
 /** Lines per second through the whole worker path by max_batch_size, over what it gives with batches of 1. */
-export async function measureBatching(context: BenchContext): Promise<Measurement> {
+export async function measureBatching(context: ModelBenchContext): Promise<Measurement> {
   const { quick, repository, folder, documents, note } = context;
   const [rounds, seconds] = quick ? [3, 1] : [5, 2];
   const batches = quick ? [1, 8] : [1, 4, 8, 16];

@@ -18,12 +18,18 @@ export interface Measurement {
 export interface BenchContext {
   /** Few short rounds: shows that all works, and what the figures are about. */
   quick: boolean;
-  /** Holds the default models as they are imported. */
-  repository: string;
+  /** What was asked for of a measurement that runs for a time. */
+  seconds: number | undefined;
   /** An empty folder that is removed at the end. */
   folder: string;
-  /** The samples with their lines, cut out as a worker does; made at the first call. */
-  documents: () => Promise<SampleDocument[]>;
   /** Says how far it is, on standard error. */
   note: (text: string) => void;
+}
+
+/** What a measurement of models is given besides. */
+export interface ModelBenchContext extends BenchContext {
+  /** Holds the default models as they are imported. */
+  repository: string;
+  /** The samples with their lines, cut out as a worker does; made at the first call. */
+  documents: () => Promise<SampleDocument[]>;
 }

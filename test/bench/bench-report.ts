@@ -31,7 +31,12 @@ function describeTarget(target: Row['target']): string {
 
 export async function writeResults(
   file: string,
-  { found, quick, seconds }: { found: readonly Named[]; quick: boolean; seconds: number },
+  {
+    command,
+    found,
+    quick,
+    seconds,
+  }: { command: string; found: readonly Named[]; quick: boolean; seconds: number },
 ): Promise<void> {
   const { date, node, ...machine } = describeMachine();
   const results = {
@@ -39,7 +44,7 @@ export async function writeResults(
     node,
     date,
     commit: await commit(),
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`,
+    command: `${command} -- ${process.argv.slice(2).join(' ')}`,
     quick,
     seconds,
     /** Over the last 1, 5 and 15 minutes: with nothing else on the machine about the number of cores. */

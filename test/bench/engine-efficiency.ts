@@ -1,4 +1,4 @@
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { percent } from './figure-text.ts';
 import { type Figures, openBare, openOurs } from './recognizer-load.ts';
 import { linesOf, linesOfWidth } from './sample-lines.ts';
@@ -14,7 +14,7 @@ const target = 0.95;
  * of the same lines. CPU time per line is given too: it holds on a machine that does other work meanwhile, the speeds
  * do not.
  */
-export async function measureEngine(context: BenchContext): Promise<Measurement> {
+export async function measureEngine(context: ModelBenchContext): Promise<Measurement> {
   const { quick, repository, documents, note } = context;
   const [rounds, seconds] = quick ? [3, 1] : [9, 3];
   const lines = linesOfWidth(linesOf(await documents()), width);

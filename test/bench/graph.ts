@@ -6,7 +6,7 @@ import { parseModelConfig } from '@glyphmill/inference/model-config';
 import { infer, openSession } from '@glyphmill/inference/session';
 import { plainFiles } from '../integration/graph-plain.ts';
 import { openMessage } from '../unit/graph-setup.ts';
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { times } from './figure-text.ts';
 import { median, medianRatio } from './statistics.ts';
 import { type OpenLoad, takeTurns } from './take-turns.ts';
@@ -40,7 +40,7 @@ interface Times {
  * What the graph work at import gains: the default models as their package has them against the same after each step, on
  * one thread, in one process.
  */
-export async function measureGraph({ quick, folder, note }: BenchContext): Promise<Measurement> {
+export async function measureGraph({ quick, folder, note }: ModelBenchContext): Promise<Measurement> {
   const rounds = quick ? 3 : 15;
   const { comparisons, changes, workMs } = await comparisonsOf();
   const found = [];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { openChild } from './bench-child.ts';
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { megabytes, signed } from './figure-text.ts';
 import { describeWidths, mixLines } from './line-mix.ts';
 import type { MemoryTask } from './memory-load.ts';
@@ -29,7 +29,7 @@ interface Sample {
  * is warm only when it has met most of them: that takes some 2,000 lines each. The worker's garbage is collected before each
  * sample: how much of it V8 lets lie moves by more than what is looked for.
  */
-export async function measureMemory(context: BenchContext): Promise<Measurement> {
+export async function measureMemory(context: ModelBenchContext): Promise<Measurement> {
   const { quick, repository, documents, note } = context;
   const [total, warmUp, every] = quick ? [480, 240, 40] : [10_000, 4000, 100];
   const lines = mixLines(linesOf(await documents()), mixSize);

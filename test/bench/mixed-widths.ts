@@ -1,4 +1,4 @@
-import type { BenchContext, Measurement } from './bench-measurement.ts';
+import type { Measurement, ModelBenchContext } from './bench-measurement.ts';
 import { times } from './figure-text.ts';
 import { describeWidths, mixLines } from './line-mix.ts';
 import { type MixedFigures, type MixedLoad, openBucketed, openUnsorted } from './mixed-load.ts';
@@ -15,7 +15,7 @@ const target = 2;
  * unsorted batches of 16 padded to their widest, as many processes as instances, with the same imported model. And the
  * text both ways, on all lines of the samples.
  */
-export async function measureWidths(context: BenchContext): Promise<Measurement> {
+export async function measureWidths(context: ModelBenchContext): Promise<Measurement> {
   const speed = await compareSpeed(context);
   const text = await compareText(context);
   const { gain, cpuMsPerLine, linesPerSecond, mix } = speed;
@@ -40,7 +40,7 @@ export async function measureWidths(context: BenchContext): Promise<Measurement>
   };
 }
 
-async function compareSpeed({ quick, repository, documents, note }: BenchContext) {
+async function compareSpeed({ quick, repository, documents, note }: ModelBenchContext) {
   const [rounds, count] = quick ? [1, 64] : [5, 240];
   const lines = mixLines(linesOf(await documents()), count);
   const [bucketed, unsorted] = await readBothWays({ repository, instances, lines }, { rounds, note });
@@ -60,7 +60,7 @@ async function compareSpeed({ quick, repository, documents, note }: BenchContext
   };
 }
 
-async function compareText({ quick, repository, documents, note }: BenchContext) {
+async function compareText({ quick, repository, documents, note }: ModelBenchContext) {
   const samples = (await documents()).filter((_, i) => !quick || i % 2 === 0);
   const lines = linesOf(samples);
   note(`text of ${lines.length} lines`);
