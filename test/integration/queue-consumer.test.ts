@@ -149,17 +149,45 @@ test('a damaged message and a damaged record end as invalid-job and block no oth
     const worker = await startWorker(queue, async () => succeeded);
     assert.equal((await ends(queue, good.id)).status, 'succeeded');
     assert.equal((await ends(queue, message.id)).failure?.code, 'invalid-job');
-    const failure = await until('end of the damaged record', async () => {
-      const json = await redis.hget(keys.record(task.id), 'failure');
-      return json !== null && json;
-    });
-    assert.equal(JSON.parse(failure).code, 'invalid-job');
-    assert.equal(await redis.hget(keys.record(task.id), 'status'), 'failed');
+    assert.equal((await ends(queue, task.id)).failure?.code, 'invalid-job');
+    const { records } = await store.list('acme', { limit: 10 });
+    assert.equal(records.length, 3, 'it spoils no list');
     assert.ok((await redis.pttl(keys.record(task.id))) > 0, 'it expires');
     assert.equal(
       worker.warnings.filter((text) => /cannot be read and ends as invalid-job/.test(text)).length,
       2,
     );
+    await worker.close(1000);
+  }));
+
+test('a job whose entry in BullMQ is no JSON ends as invalid-job', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const fields = ['data', 'opts', 'progress', 'parent'];
+    const jobs = fields.map(() => newJob());
+    for (const job of jobs) await store.submit(job);
+    const entry = (job: { id: string } | undefined) => `${keys.prefix}:documents:${job?.id}`;
+    for (const [index, field] of fields.entries()) await redis.hset(entry(jobs[index]), field, '{"v":1');
+    const worker = await startWorker(queue, () => assert.fail('a damaged job was handled'));
+    await until('they are mended', async () => {
+      const data = await Promise.all(jobs.map((job) => redis.hget(entry(job), 'data')));
+      return data.every((json) => json === '{}');
+    });
+    // What BullMQ waits for before it hands them out again.
+    for (const job of jobs) await redis.del(`${entry(job)}:lock`);
+    for (const { id } of jobs) assert.equal((await ends(queue, id)).failure?.code, 'invalid-job');
+    await worker.close(1000);
+  }));
+
+test('counts of a record that are no numbers begin anew', () =>
+  withQueue(async (queue) => {
+    const { redis, keys, store } = queue;
+    const job = newJob();
+    await store.submit(job);
+    await redis.hset(keys.record(job.id), 'attempt', 'many', 'crashes', '{}');
+    const worker = await startWorker(queue, async () => succeeded);
+    const { status, attempt } = await ends(queue, job.id);
+    assert.deepEqual({ status, attempt }, { status: 'succeeded', attempt: 1 });
     await worker.close(1000);
   }));
 

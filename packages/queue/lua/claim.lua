@@ -4,13 +4,17 @@
 -- ARGV  2 token of the new attempt  3 now (ms)  4 worker  5 round that the attempt is of
 -- Returns {'missing'}, {'final'}: the job or this round of it, or {'claimed', tenant, task, createdAt, attempt, crashes, deadline or '', status}: with
 -- the status 'canceling' the attempt has only to end the job.
-local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'createdAt', 'begunBy', 'id', 'deadline', 'round')
+local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'createdAt', 'begunBy', 'id', 'deadline', 'round', 'attempt', 'crashes')
 local status = record[1]
 if not status then
   return { 'missing' }
 end
 if not isOpen(status) or (record[8] or '0') ~= ARGV[5] then
   return { 'final' }
+end
+-- Counts that are damaged begin anew: an error here would keep the job open for good.
+if not tonumber(record[9] or '0') or not tonumber(record[10] or '0') then
+  redis.call('HDEL', KEYS[1], 'attempt', 'crashes')
 end
 local crashed = status ~= 'queued' and record[5] and record[5] ~= ARGV[4]
 local crashes = redis.call('HINCRBY', KEYS[1], 'crashes', crashed and 1 or 0)

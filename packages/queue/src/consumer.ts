@@ -8,6 +8,7 @@ import { type AnnouncedModel, announceEveryMs, announceModels } from './model-re
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { announceRate, rateEveryMs, withdrawRate } from './scaling.ts';
 import { startTakers } from './takers.ts';
+import { mendUnreadableEntries } from './unreadable-entries.ts';
 
 export interface ConsumerOptions {
   address: QueueAddress;
@@ -87,7 +88,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     attempt: run.attempt,
     locks,
     backoff: retryDelayMs,
-    onError: (error) => onWarning('queue', error),
+    onError: (error) => {
+      onWarning('queue', error);
+      if (!(error instanceof SyntaxError)) return;
+      mendUnreadableEntries(redis, keys).catch((cause: Error) => onWarning('mending the queue', cause));
+    },
   });
 
   return {

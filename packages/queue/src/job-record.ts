@@ -12,6 +12,7 @@ import {
 } from '@glyphmill/contract/job';
 import { type Task, taskSchema } from '@glyphmill/contract/message';
 import { z } from 'zod';
+import { parseTask } from './attempt.ts';
 
 /** All that Redis knows of a job. Times are milliseconds since 1970. */
 export interface JobRecord {
@@ -38,11 +39,13 @@ export interface JobRecord {
   resultObject: { bucket: string; key: string } | null;
 }
 
-const wholeNumber = z.coerce.number().int();
+const wholeNumber = z.coerce.number().int().catch(0);
 const optionalNumber = z
   .string()
   .optional()
-  .transform((text) => (text === undefined || text === '' ? null : Number(text)));
+  .transform((text) =>
+    text === undefined || text === '' || Number.isNaN(Number(text)) ? null : Number(text),
+  );
 
 /** A field that holds JSON, '' standing for null. */
 function jsonField<S extends z.ZodType>(schema: S) {
@@ -53,13 +56,25 @@ function jsonField<S extends z.ZodType>(schema: S) {
     .pipe(schema.nullable());
 }
 
+/** Stands for a wish that is damaged: the job ends as `invalid-job`, and whoever asked for it is to see that. */
+const unreadableTask: Task = taskSchema.parse({
+  document: { bucket: '', key: '', versionId: null, ifMatch: null },
+  inline: null,
+  mode: 'document',
+  model: 'default',
+  options: {},
+  webhook: null,
+  priority: 'normal',
+  ttlSeconds: 1,
+  timeoutSeconds: null,
+  places: [],
+  metadata: {},
+});
+
 const hashSchema = z.object({
   id: z.string(),
   tenant: z.string(),
-  task: z
-    .string()
-    .transform((text): unknown => JSON.parse(text))
-    .pipe(taskSchema),
+  task: z.string().transform((text) => parseTask(text) ?? unreadableTask),
   status: statusSchema,
   batchId: z.string().optional(),
   index: z.coerce.number().int().default(0),
@@ -81,7 +96,10 @@ const hashSchema = z.object({
   resultKey: z.string().default(''),
 });
 
-/** Reads a record from its hash; undefined when there is none. Throws when the hash is damaged. */
+/**
+ * Reads a record from its hash; undefined when there is none. What is damaged in a job's wish, times and counts reads as
+ * none, so that the job can be looked at and its neighbours listed. Throws where more is damaged.
+ */
 export function parseRecord(hash: Record<string, string>): JobRecord | undefined {
   if (hash.id === undefined) return undefined;
   const fields = hashSchema.parse(hash);
