@@ -1,13 +1,16 @@
 import type { Group } from './row.ts';
+import * as data from './rows-data.ts';
 import * as decoder from './rows-decoder.ts';
 import * as durability from './rows-durability.ts';
 import * as failover from './rows-failover.ts';
 import * as killed from './rows-killed.ts';
 import * as model from './rows-model.ts';
+import * as producer from './rows-producer.ts';
 import * as redis from './rows-redis.ts';
 import * as full from './rows-redis-full.ts';
 import * as rollout from './rows-rollout.ts';
 import * as s3 from './rows-s3.ts';
+import * as webhook from './rows-webhook.ts';
 import * as zombie from './rows-zombie.ts';
 
 /** All rows of the fault matrix, by the system they share. */
@@ -60,5 +63,20 @@ export const matrix: readonly Group[] = [
       s3.accessRefused,
       s3.resultRefused,
     ],
+  },
+  {
+    name: 'webhook',
+    env: webhook.webhookEnvironment,
+    rows: [
+      webhook.receiverDown,
+      webhook.receiverRefuses,
+      webhook.receiverDrops,
+      webhook.receiverStalls,
+      webhook.namesChange,
+    ],
+  },
+  {
+    name: 'producer',
+    rows: [producer.sentManyTimes, producer.apiKilledAfterCreate, data.newerProducer, data.damagedJob],
   },
 ];
