@@ -1,16 +1,23 @@
 import { parseArgs } from 'node:util';
+import { runKills } from './kills.ts';
 import { matrix } from './matrix.ts';
 import type { Group, Row } from './row.ts';
 import { type Outcome, outcomeLine, runGroups } from './run.ts';
 import { closeFaultSystems } from './system.ts';
 
-// `npm run test:faults`: the fault matrix, one line for each row.
+// `npm run test:faults`: the fault matrix, one line for each row. With `--kills 20 --jobs 5000 [--redis]`: kills.ts.
 
 /** Systems side by side: most rows wait, and few compute. */
 const defaultAtOnce = 3;
 
 const { values } = parseArgs({
-  options: { rows: { type: 'string' }, 'at-once': { type: 'string' } },
+  options: {
+    rows: { type: 'string' },
+    'at-once': { type: 'string' },
+    kills: { type: 'string' },
+    jobs: { type: 'string' },
+    redis: { type: 'boolean' },
+  },
 });
 const wanted = values.rows?.split(',').map(Number);
 const isWanted = ({ number }: Row) => wanted === undefined || wanted.includes(number);
@@ -23,15 +30,23 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void closeFaultSystems().finally(() => process.exit(1)));
 }
 
-const outcomes: Outcome[] = [];
-await runGroups(groups, {
-  atOnce: Number(values['at-once'] ?? defaultAtOnce),
-  onOutcome: (outcome) => {
-    outcomes.push(outcome);
-    console.log(outcomeLine(outcome));
-  },
-});
-const count = (result: Outcome['result']) => outcomes.filter((outcome) => outcome.result === result).length;
-const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} skipped`;
-console.log(`${count('passed')} passed, ${count('failed')} failed${skipped}`);
-if (outcomes.length === 0 || count('failed') > 0) process.exitCode = 1;
+if (values.kills === undefined) await runMatrix();
+else {
+  const { kills, jobs = '5000', redis = false } = values;
+  await runKills({ kills: Number(kills), jobs: Number(jobs), withRedis: redis, say: console.log });
+}
+
+async function runMatrix(): Promise<void> {
+  const outcomes: Outcome[] = [];
+  await runGroups(groups, {
+    atOnce: Number(values['at-once'] ?? defaultAtOnce),
+    onOutcome: (outcome) => {
+      outcomes.push(outcome);
+      console.log(outcomeLine(outcome));
+    },
+  });
+  const count = (result: Outcome['result']) => outcomes.filter((outcome) => outcome.result === result).length;
+  const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} skipped`;
+  console.log(`${count('passed')} passed, ${count('failed')} failed${skipped}`);
+  if (outcomes.length === 0 || count('failed') > 0) process.exitCode = 1;
+}
