@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { batchEventSchema, batchResultSchema } from '@glyphmill/contract/batch';
+import { batchEventSchema, batchResultSchema, batchSchema } from '@glyphmill/contract/batch';
 import { outboxEventSchema } from '@glyphmill/contract/delivery';
 import { JobFailure } from '@glyphmill/contract/failure';
 import { newId } from '@glyphmill/contract/id';
@@ -282,6 +282,8 @@ test('what failed is tried again, the batch is open until then, and it completes
   for (const { source } of items) mended.add(source.key);
   const answer = await caller.call('POST', `/v1/batches/${batch.id}/retry-failed`);
   assert.equal(answer.status, 202, answer.text);
+  const { status, finishedAt } = batchSchema.parse(answer.json());
+  assert.deepEqual([status, finishedAt], ['running', null], 'nobody takes the first end for the second');
   const second = await batchOnce(caller, batch.id, ({ counts, finishedAt }) => {
     return finishedAt !== null && counts.succeeded === 250;
   });
@@ -294,6 +296,8 @@ test('what failed is tried again, the batch is open until then, and it completes
   assert.equal(new Set(events.map(({ id }) => id)).size, 2, 'two events under one id');
   // Nothing failed: nothing changes.
   assert.equal((await caller.call('POST', `/v1/batches/${batch.id}/retry-failed`)).status, 202);
+  const third = await caller.get(`/v1/batches/${batch.id}?wait=30`);
+  assert.match(third.text, /"status":"completed"/);
   await until('the work to be done', async () => (await redis.zcard(keys.batchWork)) === 0);
   assert.equal((await eventsOf(batch.id)).length, 2);
   assert.equal((await getBatch(caller, batch.id)).finishedAt, second.finishedAt);

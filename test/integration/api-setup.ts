@@ -32,10 +32,10 @@ import { type ContractCheck, createContractCheck } from './api-contract.ts';
 export const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
 
 /** A real Redis and a real S3 wire, shared by the tests of one file. */
-export async function startStores(intercept?: Intercept) {
+export async function startStores(intercept?: Intercept, corsOrigins?: string[]) {
   const dir = await mkdtemp(join(tmpdir(), 'glyphmill-api-'));
   const redis = await startRedis({ dir: join(dir, 'redis'), cacheDir });
-  const s3 = await startObjects(join(dir, 's3'), intercept);
+  const s3 = await startObjects(join(dir, 's3'), { intercept, corsOrigins });
   const env = {
     REDIS_URL: redis.url,
     ...s3.env,
@@ -57,9 +57,18 @@ export async function startStores(intercept?: Intercept) {
 export type Stores = Awaited<ReturnType<typeof startStores>>;
 
 /** An S3 server of its own and the settings that lead to it. */
-export async function startObjects(dir: string, intercept?: Intercept) {
+export async function startObjects(
+  dir: string,
+  { intercept, corsOrigins = [] }: { intercept?: Intercept | undefined; corsOrigins?: string[] | undefined } = {},
+) {
   const [accessKeyId, secretAccessKey] = ['test-access-key', 'test-secret-access-key'];
-  const s3 = await startS3({ dir, accessKeyId, secretAccessKey, ...(intercept && { intercept }) });
+  const s3 = await startS3({
+    dir,
+    accessKeyId,
+    secretAccessKey,
+    corsOrigins,
+    ...(intercept && { intercept }),
+  });
   const env = {
     S3_ENDPOINT: s3.endpoint,
     S3_ACCESS_KEY_ID: accessKeyId,
@@ -225,10 +234,10 @@ function problemOf(answer: Answer): ProblemBody {
 }
 
 /** A worker of the real queue that ends each job as `handler` says. */
-export async function startWorker(api: Api, handler: Handler) {
+export async function startWorker(api: Api, handler: Handler, concurrency = 4) {
   const consumer = await startConsumer({
     address: api.address,
-    concurrency: 4,
+    concurrency,
     handler,
     models: () => [
       {

@@ -1,6 +1,6 @@
 import { ConnectionError, GlyphmillError, ProblemError, TimeoutError } from './errors.ts';
 import { readEvents } from './event-stream.ts';
-import type { Http } from './http.ts';
+import type { Http, OpenAnswer } from './http.ts';
 import { chunksOf } from './input.ts';
 import { isWorthRetrying, pause, retryDelayMs } from './retry.ts';
 import type { Job } from './types.ts';
@@ -38,7 +38,10 @@ export async function* followJob(
   let { lastEventId } = options;
   for (let failures = 0; ; ) {
     try {
-      for await (const event of oneStream(http, id, { signal, lastEventId })) {
+      const stream = await openStream(http, id, { signal, lastEventId });
+      // Its last event has been seen.
+      if (stream === undefined) return;
+      for await (const event of stream) {
         failures = 0;
         lastEventId = event.id;
         yield event;
@@ -59,13 +62,14 @@ function isPassing(error: unknown): boolean {
   return error instanceof ConnectionError || error instanceof TimeoutError;
 }
 
-async function* oneStream(
+/** Undefined where nothing follows. */
+async function openStream(
   http: Http,
   id: string,
   { signal, lastEventId }: Pick<FollowOptions, 'signal' | 'lastEventId'>,
-): AsyncGenerator<JobStreamEvent> {
+): Promise<AsyncGenerator<JobStreamEvent> | undefined> {
   const path = `/v1/jobs/${encodeURIComponent(id)}/events`;
-  const { response, close } = await http.open({
+  const answer = await http.open({
     path,
     headers: {
       accept: 'text/event-stream',
@@ -74,8 +78,15 @@ async function* oneStream(
     maxRetries: 0,
     signal,
   });
-  // Its last event has been seen.
-  if (response.status === 204) return close();
+  if (answer.response.status !== 204) return eventsOf(answer, { path, signal });
+  answer.close();
+  return undefined;
+}
+
+async function* eventsOf(
+  { response, close }: OpenAnswer,
+  { path, signal }: { path: string; signal: AbortSignal | undefined },
+): AsyncGenerator<JobStreamEvent> {
   let timer = setTimeout(close, longestSilenceMs);
   try {
     if (response.body === null || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
@@ -85,9 +96,7 @@ async function* oneStream(
       clearTimeout(timer);
       timer = setTimeout(close, longestSilenceMs);
     });
-    for await (const { type, id: eventId, data } of readEvents(heard)) {
-      yield { type, id: eventId, job: JSON.parse(data) };
-    }
+    for await (const { type, id, data } of readEvents(heard)) yield { type, id, job: JSON.parse(data) };
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof GlyphmillError) throw error;

@@ -14,4 +14,8 @@ end
 redis.call('HDEL', KEYS[1], 'work', 'workIndex', 'worker')
 redis.call('ZREM', KEYS[2], ARGV[3])
 completeBatch(ARGV[3], tonumber(ARGV[4]), ARGV[5])
+-- Where nothing had to be tried again it has been complete all the time, and whoever waits is told.
+if redis.call('HEXISTS', KEYS[1], 'finishedAt') == 1 then
+  redis.call('PUBLISH', key('changed', ARGV[3]), 'completed')
+end
 return 'ok'

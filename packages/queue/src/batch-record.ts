@@ -115,8 +115,9 @@ function parseBatch(
     waitingFor: fields.waitingFor ?? null,
     work: fields.work ?? null,
     createdAtMs: createdAt,
-    finishedAtMs: finishedAt,
-    expiresAtMs: expiresAt,
+    // What failed is about to be tried again: nobody should take its first end for the one that follows.
+    finishedAtMs: fields.work === 'retry' ? null : finishedAt,
+    expiresAtMs: fields.work === 'retry' ? null : expiresAt,
     cancelAtMs: cancelAt,
     troubleSinceMs: troubleSince,
     rejectedCount: rejected,
@@ -130,7 +131,8 @@ export function openJobs({ counts: { queued, running, canceling } }: BatchRecord
   return queued + running + canceling;
 }
 
-export function batchStatusOf({ finishedAtMs, cancelAtMs, ingest }: BatchRecord): BatchStatus {
+export function batchStatusOf({ finishedAtMs, cancelAtMs, ingest, work }: BatchRecord): BatchStatus {
+  if (work === 'retry') return 'running';
   if (finishedAtMs !== null) return cancelAtMs === null ? 'completed' : 'canceled';
   if (cancelAtMs !== null) return 'canceling';
   return ingest === 'running' ? 'ingesting' : 'running';

@@ -114,8 +114,8 @@ export function openBatchStore(options: {
   }
 
   async function hasEnded(id: string): Promise<boolean> {
-    const [exists, finishedAt] = await redis.hmget(keys.batch(id), 'id', 'finishedAt');
-    return exists === null || finishedAt !== null;
+    const [exists, finishedAt, work] = await redis.hmget(keys.batch(id), 'id', 'finishedAt', 'work');
+    return exists === null || (finishedAt !== null && work !== 'retry');
   }
 
   async function order(tenant: string, id: string, what: 'cancel' | 'retry'): Promise<OrderAnswer> {

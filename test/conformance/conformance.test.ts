@@ -1,0 +1,31 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { runAssignments } from './driver.ts';
+import { type Suite, startSuite } from './suite.ts';
+
+let suite: Suite;
+let dir: string;
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'glyphmill-conformance-'));
+  suite = await startSuite();
+});
+after(async () => {
+  await suite.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+test('the client for TypeScript, in Node', async (t) => {
+  let files = 0;
+  await suite.judge(t, 'typescript', (assignments) =>
+    runAssignments(assignments, {
+      async writeFile(text) {
+        files += 1;
+        const path = join(dir, `document${files}`);
+        await writeFile(path, text);
+        return path;
+      },
+    }),
+  );
+});
