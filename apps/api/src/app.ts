@@ -23,6 +23,7 @@ import { addLimitRoutes } from './limits.ts';
 import { addModelRoutes } from './models.ts';
 import { addOpenapi } from './openapi.ts';
 import { addPageRoutes } from './pages.ts';
+import { addPlayground } from './playground.ts';
 import { Problem } from './problem.ts';
 import { addQueueRoutes } from './queues.ts';
 import { addRecognizeRoute } from './recognize.ts';
@@ -109,6 +110,7 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   addWebhookDeliveryRoutes(app, dependencies);
   addWebhookSecretRoutes(app, dependencies);
   addHealthRoutes(app, dependencies);
+  if (config.playground) addPlayground(app);
   await app.ready();
   return app;
 }

@@ -103,6 +103,11 @@ export const apiSettings = {
     list.default([]),
     'Origins whose pages may call the API from a browser, for example https://app.example.com, or *; none by default.',
   ),
+  playground: setting(
+    'PLAYGROUND',
+    flag.default(false),
+    'Whether the API serves pages for people too, at / and /queues: to try a picture, and to watch the queues.',
+  ),
   s3PublicEndpoint: setting(
     'S3_PUBLIC_ENDPOINT',
     z.url({ protocol: /^https?$/ }).optional(),

@@ -85,7 +85,13 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
       [
         {
           app: 'api',
-          env: { ...appEnv, API_HOST: host, API_PORT: `${ports.api}`, METRICS_PORT: `${ports.metrics.api}` },
+          env: {
+            ...appEnv,
+            API_HOST: host,
+            API_PORT: `${ports.api}`,
+            METRICS_PORT: `${ports.metrics.api}`,
+            PLAYGROUND: env.PLAYGROUND || 'on',
+          },
           readyUrl: `${url}/readyz`,
         },
         {

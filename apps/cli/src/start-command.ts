@@ -83,6 +83,7 @@ function welcome({ url, apiKey, s3, logDir }: LocalSystem, dataDir: string): str
   return `
 Glyphmill is ready.
 
+  open     ${url}   to read a picture, ${url}/queues to watch the queues
   API      ${url}   (documentation: ${url}/docs)
   API key  ${apiKey}${store}
   logs     ${logDir}
