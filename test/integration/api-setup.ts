@@ -59,7 +59,10 @@ export type Stores = Awaited<ReturnType<typeof startStores>>;
 /** An S3 server of its own and the settings that lead to it. */
 export async function startObjects(
   dir: string,
-  { intercept, corsOrigins = [] }: { intercept?: Intercept | undefined; corsOrigins?: string[] | undefined } = {},
+  {
+    intercept,
+    corsOrigins = [],
+  }: { intercept?: Intercept | undefined; corsOrigins?: string[] | undefined } = {},
 ) {
   const [accessKeyId, secretAccessKey] = ['test-access-key', 'test-secret-access-key'];
   const s3 = await startS3({
