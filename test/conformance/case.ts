@@ -1,6 +1,6 @@
 // What clients of Glyphmill have to do, as data: every client runs every case, and the same code judges what came of it.
 
-export const drivers = ['typescript', 'chromium', 'python', 'python-async', 'curl'] as const;
+const drivers = ['typescript', 'chromium', 'python', 'python-async', 'curl'] as const;
 export type Driver = (typeof drivers)[number];
 
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { runAssignments } from './driver.ts';
+import { findPython, runPython } from './python.ts';
 import { type Suite, startSuite } from './suite.ts';
 
 let suite: Suite;
@@ -29,3 +30,16 @@ test('the client for TypeScript, in Node', async (t) => {
     }),
   );
 });
+
+for (const mode of ['sync', 'async'] as const) {
+  test(`the ${mode} client for Python`, async (t) => {
+    const found = await findPython();
+    if ('missing' in found) {
+      t.skip(found.missing);
+      return;
+    }
+    await suite.judge(t, mode === 'sync' ? 'python' : 'python-async', (assignments) =>
+      runPython(found.python, mode, { assignments, documents: dir }),
+    );
+  });
+}
