@@ -18,12 +18,22 @@ import {
 /** x [n, 3, h, w] → softmax over the last of [n, 3, h × w], by opset. */
 function softmaxOver(
   opset: number,
-  { axis = 2, outputDims = ['n', 3, 16] }: Partial<Graph> & { axis?: number } = {},
+  {
+    axis = 2,
+    outputDims = ['n', 3, 16],
+    named = false,
+  }: Partial<Graph> & { axis?: number; named?: boolean } = {},
 ) {
   const layers: Layer[] = [
     { type: 'Flatten', input: ['x'], output: 'flat', attributes: [intAttribute('axis', 2)] },
     { type: 'Reshape', input: ['flat', 'shape'], output: 'lines' },
-    { type: 'Softmax', input: ['lines'], output: 'y', attributes: [intAttribute('axis', axis)] },
+    {
+      type: 'Softmax',
+      input: ['lines'],
+      output: named ? 'z' : 'y',
+      attributes: [intAttribute('axis', axis)],
+    },
+    ...(named ? [{ type: 'Identity', input: ['z'], output: 'y' }] : []),
   ];
   const model = decodeModel(modelOf({ layers, opset, outputDims }));
   model.graph.initializer.push({
@@ -51,6 +61,16 @@ describe('the best class of each step, taken in the graph', () => {
           Math.max(...(whole?.data.subarray(step * 16, step * 16 + 16) ?? [])),
         );
     });
+
+  it('is found where the exporter names the output by an Identity', async () => {
+    const folded = foldArgmax(softmaxOver(13, { named: true }), { output: 'y' }).model;
+    const types = decodeModel(folded).graph.node.map(({ op_type }) => op_type);
+    assert.ok(!types.includes('Identity'), types.join(', '));
+    const expected = await runModel(foldArgmax(softmaxOver(13), { output: 'y' }).model, picture(4), [
+      'scores',
+    ]);
+    assert.deepEqual(await runModel(folded, picture(4), ['scores']), expected);
+  });
 
   it('is what the outputs say, without the softmax', () => {
     const { outputs } = inspectModel(foldArgmax(softmaxOver(13), { output: 'y' }).model);

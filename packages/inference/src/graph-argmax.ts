@@ -28,7 +28,7 @@ export function foldArgmax(
   const model = decodeModel(bytes);
   const { graph } = model;
   const value = graph.output.find(({ name }) => name === output);
-  const maker = graph.node.find((node) => node.output.includes(output));
+  const { source, maker } = behindIdentities(graph, output);
   const [batch, steps, classes, ...others] = value?.type?.tensor_type?.shape?.dim ?? [];
   const size = Number(classes?.dim_value ?? 0n);
   if (!value || !batch || !steps || size < 1 || others.length > 0 || !maker || !isOverClasses(maker, model))
@@ -39,7 +39,7 @@ export function foldArgmax(
   const clash = Object.values(argmaxOutputs).find((name) => taken.has(name));
   if (clash) throw new Error(`expected no value "${clash}" in the model: it is the name of a new output`);
   const shape = { dim: [batch, steps] };
-  graph.node.push(...argmaxNodes(model, output));
+  graph.node.push(...argmaxNodes(model, source));
   graph.output = graph.output.flatMap((found) =>
     found === value
       ? [
@@ -49,6 +49,18 @@ export function foldArgmax(
       : [found],
   );
   return { model: encodeModel(model), classes: size };
+}
+
+/** Exporters name an output by an Identity at the end; what it names is read, and the name is dropped. */
+function behindIdentities(graph: OnnxModel['graph'], output: string): { source: string; maker?: OnnxNode } {
+  let source = output;
+  for (;;) {
+    const maker = graph.node.find((node) => node.output.includes(source));
+    const isRead = graph.node.some(({ input }) => input.includes(source));
+    if (maker?.op_type !== 'Identity' || isRead) return { source, ...(maker && { maker }) };
+    graph.node = graph.node.filter((node) => node !== maker);
+    [source = ''] = maker.input;
+  }
 }
 
 function argmaxNodes(model: OnnxModel, output: string): OnnxNode[] {
