@@ -1,3 +1,5 @@
+import { passedOn } from './graph-cleanup.ts';
+import { GraphEditor } from './graph-editor.ts';
 import {
   decodeModel,
   encodeModel,
@@ -28,7 +30,7 @@ export function foldArgmax(
   const model = decodeModel(bytes);
   const { graph } = model;
   const value = graph.output.find(({ name }) => name === output);
-  const { source, maker } = behindIdentities(graph, output);
+  const { source, maker } = behindIdentities(model, output);
   const [batch, steps, classes, ...others] = value?.type?.tensor_type?.shape?.dim ?? [];
   const size = Number(classes?.dim_value ?? 0n);
   if (!value || !batch || !steps || size < 1 || others.length > 0 || !maker || !isOverClasses(maker, model))
@@ -51,15 +53,20 @@ export function foldArgmax(
   return { model: encodeModel(model), classes: size };
 }
 
-/** Exporters name an output by an Identity at the end; what it names is read, and the name is dropped. */
-function behindIdentities(graph: OnnxModel['graph'], output: string): { source: string; maker?: OnnxNode } {
+/** Exporters end a model with steps that change nothing, to name its output: what they are given is read. */
+function behindIdentities(model: OnnxModel, output: string): { source: string; maker?: OnnxNode } {
+  const editor = new GraphEditor(model, opsetOf(model));
   let source = output;
   for (;;) {
-    const maker = graph.node.find((node) => node.output.includes(source));
-    const isRead = graph.node.some(({ input }) => input.includes(source));
-    if (maker?.op_type !== 'Identity' || isRead) return { source, ...(maker && { maker }) };
-    graph.node = graph.node.filter((node) => node !== maker);
-    [source = ''] = maker.input;
+    const maker = editor.nodes.find((node) => node.output.includes(source));
+    // The output has three dims, so that a constant of one keeps its shape.
+    const input = maker && passedOn(editor, maker, 1);
+    if (input === undefined || editor.readers(source).length > 0) {
+      editor.finish();
+      return { source, ...(maker && { maker }) };
+    }
+    if (maker) editor.replace(maker);
+    source = input;
   }
 }
 

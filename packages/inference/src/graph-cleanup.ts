@@ -6,7 +6,8 @@ export const dropIdentity: GraphRule = {
   name: 'identity',
   apply(editor, node) {
     const [output = ''] = node.output;
-    const input = passedOn(editor, node);
+    // Of no dims at all: a constant of shape [1] would turn a single number into a list of one.
+    const input = passedOn(editor, node, 0);
     if (input === undefined || editor.isPinned(output)) return false;
     editor.rewire(output, input);
     editor.replace(node);
@@ -24,12 +25,12 @@ export const dropDead: GraphRule = {
   },
 };
 
-function passedOn(editor: GraphEditor, node: OnnxNode): string | undefined {
+/** What a node gives back as it is, constants of it having at most `maxRank` dims. */
+export function passedOn(editor: GraphEditor, node: OnnxNode, maxRank: number): string | undefined {
   if (!isOnnxDomain(node.domain)) return undefined;
   const [left, right] = node.input;
-  // Of no dims at all: a constant of shape [1] would turn a single number into a list of one.
-  const onLeft = editor.scalar(left, 0);
-  const onRight = editor.scalar(right, 0);
+  const onLeft = editor.scalar(left, maxRank);
+  const onRight = editor.scalar(right, maxRank);
   switch (node.op_type) {
     case 'Identity':
       return left;
