@@ -2,8 +2,8 @@
 -- died without a word: that counts as a crash, unless it is this very worker's, which has only lost its lock.
 -- KEYS  1 record
 -- ARGV  2 token of the new attempt  3 now (ms)  4 worker  5 round that the attempt is of
--- Returns {'missing'}, {'final'}: the job or this round of it, or {'claimed', tenant, task, createdAt, attempt, crashes, deadline or '', status}: with
--- the status 'canceling' the attempt has only to end the job.
+-- Returns {'missing'}, {'final'}: the job or this round of it, or {'claimed', tenant, task, createdAt, attempt, crashes, ms left until the
+-- deadline or '', status}: with the status 'canceling' the attempt has only to end the job.
 local record = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'task', 'createdAt', 'begunBy', 'id', 'deadline', 'round', 'attempt', 'crashes')
 local status = record[1]
 if not status then
@@ -33,4 +33,6 @@ if now == 'running' then
 end
 countInBatch(KEYS[1], status, now)
 announce(KEYS[1], record[6], now)
-return { 'claimed', record[2], record[3], record[4], attempt, crashes, record[7] or '', now }
+local deadline = tonumber(record[7] or '')
+local left = deadline and string.format('%d', deadline - clockMs()) or ''
+return { 'claimed', record[2], record[3], record[4], attempt, crashes, left, now }

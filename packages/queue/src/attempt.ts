@@ -18,6 +18,7 @@ export interface Attempt {
   /** Earlier attempts whose process died while they read the document. */
   crashes: number;
   createdAtMs: number;
+  /** By `performance.now()`: a worker's own time of day may be wrong. */
   deadlineMs: number | null;
   token: string;
 }
@@ -83,7 +84,7 @@ export async function claim(
     keys: [keys.record(jobId)],
     args: [token, Date.now(), worker, round],
   });
-  const [kind, tenant = '', json = '', createdAt, number, crashes, deadline, status] = answerList(answer);
+  const [kind, tenant = '', json = '', createdAt, number, crashes, left, status] = answerList(answer);
   if (kind === 'missing' || kind === 'final') return { kind };
   const task = parseTask(json);
   if (status === 'canceling') return { kind: 'canceling', attempt: { jobId, tenant, token, task } };
@@ -97,7 +98,7 @@ export async function claim(
       number: Number(number),
       crashes: Number(crashes),
       createdAtMs: Number(createdAt),
-      deadlineMs: deadline === '' ? null : Number(deadline),
+      deadlineMs: left === '' ? null : performance.now() + Number(left),
       token,
     },
   };

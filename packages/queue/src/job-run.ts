@@ -204,7 +204,7 @@ export function createJobRun({ redis, keys, worker, handler, onAttempt, onWarnin
       controller.abort();
     };
     leaving.set(jobId, leave);
-    const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : deadlineMs - Date.now();
+    const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : deadlineMs - performance.now();
     if (leftMs <= 0) leave(expired);
     const timer = leftMs < longestTimerMs ? setTimeout(leave, leftMs, expired) : undefined;
     return {
@@ -237,7 +237,7 @@ function hasAttemptsLeft({ attemptsMade }: Job): boolean {
 
 /** Whether another attempt could begin before the deadline; waiting past it would hide why this one failed. */
 function hasTimeLeft({ attemptsMade }: Job, { deadlineMs }: Attempt): boolean {
-  return deadlineMs === null || Date.now() + firstRetryMs * 2 ** attemptsMade < deadlineMs;
+  return deadlineMs === null || performance.now() + firstRetryMs * 2 ** attemptsMade < deadlineMs;
 }
 
 const newerSchema = z.object({ v: z.int().min(2) });
