@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { localTenant } from 'glyphmill-cli/local-secrets';
 import { until } from '../integration/queue-setup.ts';
 import { type Ledger, lineDocument, openLedger } from './ledger.ts';
 import { judge, startLoad } from './load.ts';
 import { accepted, type Hook } from './receiver.ts';
 import { type Row, seconds } from './row.ts';
+import { callOf } from './scripts.ts';
 import { stalledAmong } from './stalls.ts';
 import type { FaultSystem } from './system.ts';
+import { within } from './waiting.ts';
 import { msUntilWorking, settle } from './working.ts';
 
 /** What the API gives Redis for a command (connection.ts). */
@@ -111,6 +114,8 @@ export const connectionsSilent: Row = {
 
 const frozenMs = 8000;
 const persistentClients = 12;
+/** How long they wait before they send again. */
+const againMs = 300;
 
 export const redisFrozen: Row = {
   number: 16,
@@ -119,15 +124,20 @@ export const redisFrozen: Row = {
   async run(system) {
     const ledger = openLedger(system, 'row-16');
     await system.put('row-16/line', lineDocument(0).bytes);
+    // From the first job that is taken on, no caller hears so before he has been told to come again.
+    const taken = system.proxy.trap(callOf('create'), 'after');
+    const before = await countJobs(system);
+    const clients = Array.from({ length: persistentClients }, (_, index) =>
+      persist(ledger, { hook: system.receiver.hook(accepted), name: `row-16-${index}` }),
+    );
+    await within('a job is about to be taken', taken.seen);
+    await until('it is taken', async () => (await countJobs(system)) > before);
+    process.kill(system.redis.pid, 'SIGSTOP');
     const load = startLoad(ledger);
     try {
-      await until('the load runs', () => load.accepted > 20);
-      process.kill(system.redis.pid, 'SIGSTOP');
-      const clients = Array.from({ length: persistentClients }, (_, index) =>
-        persist(ledger, { hook: system.receiver.hook(accepted), name: `row-16-${index}` }),
-      );
       await delay(frozenMs);
       process.kill(system.redis.pid, 'SIGCONT');
+      taken.release();
       const settled = settle(ledger, load);
       const sent = await Promise.all(clients);
       const figures = await settled;
@@ -169,6 +179,11 @@ export const slowNetwork: Row = {
   },
 };
 
+/** Jobs of the tenant, ended ones too. */
+function countJobs({ redis: { client }, keys }: FaultSystem): Promise<number> {
+  return client.zcard(keys.tenantJobs(localTenant));
+}
+
 /** By what Redis says to us, who are near. */
 async function isIdle({ redis: { client }, keys: { prefix } }: FaultSystem): Promise<boolean> {
   const names = ['active', 'wait'].map((state) => client.llen(`${prefix}:documents:${state}`));
@@ -203,6 +218,7 @@ async function persist(
   };
   let tries = 0;
   const isTaken = async () => {
+    if (tries > 0) await delay(againMs);
     tries += 1;
     return (await ledger.trySubmit(job)).id !== undefined;
   };
