@@ -40,6 +40,19 @@ export async function template(options: RenderOptions): Promise<string> {
   return stdout;
 }
 
+/** What Helm 4 would say after an install, which Helm 3 tells only where it reaches a cluster. */
+export async function notes(options: RenderOptions): Promise<string> {
+  const { stdout } = await helm(options, [
+    'install',
+    'release',
+    chartDir,
+    '--namespace',
+    'ocr',
+    '--dry-run=client',
+  ]);
+  return stdout.slice(stdout.indexOf('\nNOTES:'));
+}
+
 /** The documents that the chart renders to. */
 export async function render(options: RenderOptions): Promise<Document[]> {
   return parseDocuments(await template(options));
@@ -63,7 +76,7 @@ async function helm(options: RenderOptions, command: string[]) {
   if (release === undefined) throw new Error('expected a Helm');
   const all = [
     ...command,
-    ...['--kube-version', kubeVersion],
+    ...(command[0] === 'install' ? [] : ['--kube-version', kubeVersion]),
     ...(scenario === undefined ? [] : ['--values', join(chartDir, 'ci', `${scenario}-values.yaml`)]),
     ...Object.entries(set).flatMap(([path, value]) => ['--set-json', `${path}=${JSON.stringify(value)}`]),
     ...args,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { defaultLimits } from '@glyphmill/inference/limits';
 import { z } from 'zod';
 import { argsOf, finalStage, imageApps } from '../unit/dockerfile.ts';
-import { type Document, render, scenarios } from './helm.ts';
+import { type Document, notes, render, scenarios } from './helm.ts';
 import { appProbes, mainContainer, podsOf, type Workload, workload, workloadsOf } from './workloads.ts';
 
 const rendered = new Map<string, Document[]>();
@@ -218,6 +218,24 @@ describe('what is optional', () => {
         assert.equal(option('maxmemory-policy'), 'noeviction');
         assert.equal(option('requirepass'), '$(REDISCLI_AUTH)');
       }
+    }
+  });
+
+  it('is told of after an install, with commands that name what is there', async () => {
+    for (const scenario of ['minimal', 'keda', 'hpa', 'full']) {
+      const text = await notes({ scenario });
+      const names = new Set(
+        documentsOf(scenario).map(({ kind, metadata }) => `${kind} ${metadata.name}`.toLowerCase()),
+      );
+      const named = [...text.matchAll(/(deployment|service)\/(\S+)/g)].map(
+        ([, kind, name]) => `${kind} ${name}`,
+      );
+      const autoscaler = /describe (scaledobject|hpa) (\S+)/.exec(text);
+      assert.equal(autoscaler !== null, scenario !== 'minimal', scenario);
+      if (autoscaler !== null)
+        named.push(`${autoscaler[1]?.replace('hpa', 'horizontalpodautoscaler')} ${autoscaler[2]}`);
+      assert.ok(named.length >= 4, scenario);
+      for (const name of named) assert.ok(names.has(name), `${scenario}: ${name}`);
     }
   });
 

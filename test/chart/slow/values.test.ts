@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { defaultLimits } from '@glyphmill/inference/limits';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { chartDir, template } from './helm.ts';
+import { chartDir, template } from '../helm.ts';
 
 // Every key of values.yaml is changed, one at a time, until a scenario renders to something else.
 

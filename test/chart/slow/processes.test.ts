@@ -15,16 +15,16 @@ import { startS3 } from '@glyphmill/embedded/s3-server';
 import { importDefaultModels } from '@glyphmill/inference/default-models';
 import { newApiKey } from '@glyphmill/service/api-key';
 import { freePorts } from 'glyphmill-cli/free-ports';
-import { until } from '../integration/queue-setup.ts';
-import { type ImageApp, imageApps } from '../unit/dockerfile.ts';
-import { patienceMs, probe, type RunningContainer, startContainer } from './container.ts';
-import { type Document, render } from './helm.ts';
-import { type Container, mainContainer, podsOf, type Workload, workload } from './workloads.ts';
+import { until } from '../../integration/queue-setup.ts';
+import { type ImageApp, imageApps } from '../../unit/dockerfile.ts';
+import { patienceMs, probe, type RunningContainer, startContainer } from '../container.ts';
+import { type Document, render } from '../helm.ts';
+import { type Container, mainContainer, podsOf, type Workload, workload } from '../workloads.ts';
 
 // What the chart renders, started as plain processes against a real Redis and S3 wire: the download of the models, the
 // three apps, and the pod of `helm test`.
 
-const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
+const cacheDir = fileURLToPath(new URL('../../../.glyphmill/cache', import.meta.url));
 const { key, entry } = newApiKey({ tenant: 'acme', scopes: ['jobs:write', 'jobs:read'] });
 const s3Keys = { accessKeyId: 'glyphmill', secretAccessKey: 's'.repeat(32) };
 const secrets = {
@@ -165,7 +165,7 @@ async function stop(app: ImageApp): Promise<void> {
 const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
 
 async function submit(sample: string): Promise<string> {
-  const bytes = await readFile(new URL(`../fixtures/samples/${sample}`, import.meta.url));
+  const bytes = await readFile(new URL(`../../fixtures/samples/${sample}`, import.meta.url));
   const source = { type: 'inline', contentType: 'image/png', data: bytes.toString('base64') };
   const init = { method: 'POST', headers, body: JSON.stringify({ source }) };
   return jobSchema.parse(await (await fetch(`${apiUrl}/v1/jobs`, init)).json()).id;
