@@ -32,11 +32,14 @@ export interface RenderOptions {
   /** Values over it, by path: `{'worker.replicas': 3}`. */
   set?: Record<string, unknown>;
   args?: string[];
+  /** Another chart than that of this checkout: a package of it. */
+  chart?: string;
 }
 
 /** What Helm prints for the chart; rejects with what it says where it refuses. */
 export async function template(options: RenderOptions): Promise<string> {
-  const { stdout } = await helm(options, ['template', 'release', chartDir, '--namespace', 'ocr']);
+  const { chart = chartDir } = options;
+  const { stdout } = await helm(options, ['template', 'release', chart, '--namespace', 'ocr']);
   return stdout;
 }
 
@@ -66,6 +69,12 @@ export function parseDocuments(text: string): Document[] {
   });
 }
 
+/** Packages the chart into a folder; the path of the archive. */
+export async function packageChart(dir: string): Promise<string> {
+  const { stdout } = await helm({}, ['package', chartDir, '--destination', dir]);
+  return /\S+\.tgz/.exec(stdout)?.[0] ?? '';
+}
+
 export async function lint(options: RenderOptions): Promise<string> {
   const { stdout } = await helm(options, ['lint', '--strict', chartDir]);
   return stdout;
@@ -76,7 +85,7 @@ async function helm(options: RenderOptions, command: string[]) {
   if (release === undefined) throw new Error('expected a Helm');
   const all = [
     ...command,
-    ...(command[0] === 'install' ? [] : ['--kube-version', kubeVersion]),
+    ...(command[0] === 'install' || command[0] === 'package' ? [] : ['--kube-version', kubeVersion]),
     ...(scenario === undefined ? [] : ['--values', join(chartDir, 'ci', `${scenario}-values.yaml`)]),
     ...Object.entries(set).flatMap(([path, value]) => ['--set-json', `${path}=${JSON.stringify(value)}`]),
     ...args,

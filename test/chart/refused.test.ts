@@ -102,7 +102,7 @@ const wrong: Wrong[] = [
   {
     what: 'a GPU among the plain resources',
     scenario: 'gpu',
-    set: { 'worker.resources.limits': { memory: '8Gi', 'nvidia.com/gpu': 1 } },
+    set: { 'worker.resources.limits': { cpu: '6', memory: '8Gi', 'nvidia.com/gpu': 1 } },
     says: /worker\.resources\.limits names nvidia\.com\/gpu: set worker\.gpu\.resource/,
   },
   {
@@ -114,6 +114,11 @@ const wrong: Wrong[] = [
     what: 'a worker without a bound on its memory',
     set: { 'worker.resources.limits.memory': null },
     says: /worker\.resources\.limits\.memory is not set.*set 3Gi/,
+  },
+  {
+    what: 'more CPU asked for than granted',
+    set: { 'worker.resources.requests.cpu': '2500m' },
+    says: /worker\.resources\.requests\.cpu exceeds worker\.resources\.limits\.cpu.*: raise the limit/,
   },
   {
     what: 'models at a relative path',

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { defaultLimits } from '@glyphmill/inference/limits';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { argsOf, finalStage, imageApps } from '../unit/dockerfile.ts';
-import { type Document, notes, render, scenarios } from './helm.ts';
+import { chartDir, type Document, notes, render, scenarios } from './helm.ts';
 import { appProbes, mainContainer, podsOf, type Workload, workload, workloadsOf } from './workloads.ts';
 
 const rendered = new Map<string, Document[]>();
@@ -180,6 +183,26 @@ describe('workers with GPUs', () => {
       const deployment = specOf(find(documentsOf(scenario), 'Deployment', 'worker'));
       assert.deepEqual(deployment.strategy, { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } });
     }
+  });
+});
+
+describe('the monitoring', () => {
+  const read = (path: string) => readFileSync(join(chartDir, 'files', path), 'utf8');
+
+  it('has the alert rules as the file has them, braces and all', () => {
+    const { groups } = z.object({ groups: z.array(z.unknown()).min(1) }).parse(parse(read('alerts.yaml')));
+    for (const scenario of ['hpa', 'full'])
+      assert.deepEqual(specOf(find(documentsOf(scenario), 'PrometheusRule', '')).groups, groups);
+  });
+
+  it('has the dashboards as the files have them', () => {
+    const { data } = z
+      .looseObject({ data: z.record(z.string(), z.string()) })
+      .parse(find(documentsOf('full'), 'ConfigMap', 'dashboards'));
+    const files = readdirSync(join(chartDir, 'files/dashboards'));
+    assert.deepEqual(Object.keys(data), files);
+    for (const name of files)
+      assert.deepEqual(JSON.parse(data[name] ?? ''), JSON.parse(read(`dashboards/${name}`)));
   });
 });
 

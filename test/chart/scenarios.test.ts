@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Document, lint, parseDocuments, render, scenarios, template } from './helm.ts';
+import { type Document, lint, packageChart, parseDocuments, render, scenarios, template } from './helm.ts';
 import { helmReleases } from './helm-binary.ts';
 import { typeErrors, validate } from './kinds.ts';
 import { workload } from './workloads.ts';
@@ -30,6 +33,17 @@ describe('the scenarios of ci/', () => {
       for (const document of documents)
         assert.doesNotThrow(() => validate(document), `${scenario} ${nameOf(document)}`);
     });
+
+  it('render to the same from the packaged chart', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'glyphmill-chart-'));
+    try {
+      const chart = await packageChart(dir);
+      for (const scenario of ['full', 'air-gapped'])
+        assert.equal(await template({ scenario, chart }), await template({ scenario }));
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
 
   it('have no field that their kinds do not know', async () => {
     const rendered = await Promise.all(

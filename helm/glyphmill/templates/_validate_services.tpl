@@ -36,6 +36,16 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A quantity of CPU in thousandths; nothing for nothing. */}}
+{{- define "glyphmill.millicores" -}}
+{{- $text := toString . -}}
+{{- if hasSuffix "m" $text -}}
+{{- trimSuffix "m" $text -}}
+{{- else if $text -}}
+{{- mulf (float64 $text) 1000 | int64 -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Callers, ports and the time to stop, of all three apps. */}}
 {{- define "glyphmill.validateProcesses" -}}
 {{- range $app := list "api" "worker" "webhook" -}}
@@ -50,6 +60,11 @@
 {{- if eq (include "glyphmill.number" (list $ $app $name)) "0" -}}
 {{- fail (printf "%s.config.%s is 0, a port that nobody knows: name one, or leave it out" $app $name) -}}
 {{- end -}}
+{{- end -}}
+{{- $asked := include "glyphmill.millicores" (dig "requests" "cpu" "" $values.resources) -}}
+{{- $granted := include "glyphmill.millicores" (dig "limits" "cpu" "" $values.resources) -}}
+{{- if and $asked $granted (gt (int $asked) (int $granted)) -}}
+{{- fail (printf "%s.resources.requests.cpu exceeds %s.resources.limits.cpu, and no such pod is taken: raise the limit with the request (one that your values leave out is the chart's own)" $app $app) -}}
 {{- end -}}
 {{- $known := index ($.Files.Get "files/settings.json" | fromJson) $app -}}
 {{- range $values.extraEnv -}}
