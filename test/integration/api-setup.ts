@@ -19,6 +19,7 @@ import { openJobStore } from '@glyphmill/queue/job-store';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { type ApiKeyEntry, newApiKey, type Scope } from '@glyphmill/service/api-key';
 import { createLogger } from '@glyphmill/service/logger';
+import { openTracing } from '@glyphmill/service/tracing';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { buildApp } from 'glyphmill-api/app';
 import { createBatchReader } from 'glyphmill-api/batch-reader';
@@ -111,6 +112,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     onError: () => {},
   });
   const metrics = createMetrics(jobs, scalingSettings(config));
+  const tracing = openTracing(config, 'api');
   const app = await buildApp({
     config,
     jobs,
@@ -119,6 +121,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
     keys: () => entries,
     guard: createAddressGuard({ allowedCidrs: config.webhookAllowedCidrs }),
     metrics,
+    tracing,
     log,
     readiness: createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket }),
   });
@@ -158,6 +161,7 @@ export async function startApi(stores: Stores, overrides: Record<string, string>
       endpoints.close();
       await jobs.close();
       objects.close();
+      await tracing.close();
       s3.destroy();
     },
   };

@@ -166,6 +166,7 @@ function record(): JobRecord {
       webhook: null,
       timeoutSeconds: null,
       places: null,
+      traceparent: null,
       document: { bucket: 'in-box', key: 'a.png', versionId: null, ifMatch: null },
       inline: null,
     },

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { requestLimits } from '@glyphmill/contract/request';
+import { traceIdOf } from '@glyphmill/service/tracing';
 import { fastify, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { addAuthentication } from './authenticate.ts';
@@ -29,6 +30,7 @@ import { addQueueRoutes } from './queues.ts';
 import { addRecognizeRoute } from './recognize.ts';
 import { addResultRoutes } from './results.ts';
 import { addScalingRoutes } from './scaling.ts';
+import { addTracing } from './trace-requests.ts';
 import { addUploadRoutes } from './uploads.ts';
 import { addUsageRoutes } from './usage.ts';
 import { validatorCompiler } from './validation.ts';
@@ -86,6 +88,7 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
     if (closing.signal.aborted) reply.header('connection', 'close');
   });
   const streams = createEventStreams(metrics, closing.signal);
+  addTracing(app, dependencies.tracing);
   addObservation(app, dependencies);
   await addCors(app, { origins: config.corsOrigins });
   addAuthentication(app, dependencies);
@@ -134,6 +137,7 @@ function addObservation(app: App, { metrics }: Dependencies): void {
     const durationMs = Math.round(reply.elapsedTime);
     // Probes come every few seconds and say nothing while all is well.
     const level = routeOptions.config?.scope === 'public' && reply.statusCode < 400 ? 'debug' : 'info';
-    request.log[level]({ ...labels, tenant: apiKey?.tenant, durationMs }, 'request answered');
+    const traceId = traceIdOf(request.traceparent);
+    request.log[level]({ ...labels, tenant: apiKey?.tenant, durationMs, traceId }, 'request answered');
   });
 }

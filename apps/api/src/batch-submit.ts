@@ -29,7 +29,11 @@ export async function submitBatch(
   dependencies: Dependencies,
   caller: ApiKeyEntry,
   request: LooseBatch,
-  { id, idempotencyKey }: { id: string; idempotencyKey: IdempotencyKey | undefined },
+  {
+    id,
+    idempotencyKey,
+    traceparent,
+  }: { id: string; idempotencyKey: IdempotencyKey | undefined; traceparent: string | null },
 ): Promise<void> {
   const deadlineMs = readDeadline(request.deadline) ?? null;
   const target = await findTarget(dependencies, caller.tenant, request.webhook);
@@ -39,7 +43,8 @@ export async function submitBatch(
   const { mode, model, modelVersion = null, options, cache, priority, metadata } = request;
   const { ttlSeconds, timeoutSeconds = null } = request;
   const reading = { mode, model, modelVersion, options, cache, places };
-  const task = { ...reading, webhook: target.ofJobs, priority, ttlSeconds, timeoutSeconds, metadata };
+  const life = { priority, ttlSeconds, timeoutSeconds, metadata, traceparent };
+  const task = { ...reading, webhook: target.ofJobs, ...life };
   const plan: BatchPlan = { source, task, deadlineMs };
   const { entries, rejected } = await takeItems(dependencies, {
     id,

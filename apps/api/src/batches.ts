@@ -43,7 +43,7 @@ export function addBatchRoutes(app: App, dependencies: Dependencies, closing: Ab
       const { tenant } = caller;
       const body = parseBody(looseBatchSchema, request.body);
       const idempotencyKey = readIdempotencyKey(request);
-      const ids = { id: newId('bat'), idempotencyKey };
+      const ids = { id: newId('bat'), idempotencyKey, traceparent: request.traceparent };
       const find = (id: string) => jobs.batches.get(tenant, id);
       const { submitted, isReplay } = await submitOnce(
         jobs,

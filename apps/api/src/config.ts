@@ -4,6 +4,7 @@ import {
   processSettings,
   redisSettings,
   s3Settings,
+  tracingSettings,
 } from '@glyphmill/service/common-settings';
 import {
   type Config,
@@ -116,6 +117,7 @@ export const apiSettings = {
   ...redisSettings,
   ...s3Settings,
   ...processSettings,
+  ...tracingSettings,
   ...metricsPortSetting(9090),
 };
 

@@ -4,6 +4,7 @@ import type { AddressGuard } from '@glyphmill/service/address-guard';
 import type { ApiKeyEntry } from '@glyphmill/service/api-key';
 import type { Readiness } from '@glyphmill/service/health';
 import type { Logger } from '@glyphmill/service/logger';
+import type { Tracing } from '@glyphmill/service/tracing';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
 import type {
   FastifyInstance,
@@ -25,6 +26,7 @@ export interface Dependencies {
   keys: () => ReadonlyMap<string, ApiKeyEntry>;
   guard: AddressGuard;
   metrics: ApiMetrics;
+  tracing: Tracing;
   log: Logger;
   readiness: () => Promise<Readiness>;
 }

@@ -66,7 +66,7 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
       const caller = callerOf(request);
       const { tenant } = caller;
       const idempotencyKey = readIdempotencyKey(request);
-      const ids = { id: newId('job'), idempotencyKey };
+      const ids = { id: newId('job'), idempotencyKey, traceparent: request.traceparent };
       const once = await submitOnce(
         jobs,
         { tenant, id: ids.id, key: idempotencyKey },

@@ -7,6 +7,7 @@ import { createLogger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';
 import { runMain } from '@glyphmill/service/run-main';
 import { onShutdown } from '@glyphmill/service/shutdown';
+import { openTracing } from '@glyphmill/service/tracing';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { openApiKeyFile } from './api-key-file.ts';
 import { buildApp } from './app.ts';
@@ -37,6 +38,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
     read: createBatchReader({ objects, systemBucket: config.s3SystemBucket }),
     onError: (error) => log.warn({ err: error }, 'trouble with the work on batches'),
   });
+  const tracing = openTracing(config, 'api');
   const metrics = createMetrics(jobs, scalingSettings(config));
   const readiness = createReadiness({ jobs, objects, systemBucket: config.s3SystemBucket });
   const app = await buildApp({
@@ -47,6 +49,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
     keys: keyFile.keys,
     guard,
     metrics,
+    tracing,
     log,
     readiness,
   });
@@ -68,6 +71,7 @@ await runMain(createLogger({ service: 'api', level: 'info' }), async () => {
       endpoints.close();
       await jobs.close();
       objects.close();
+      await tracing.close();
     },
   });
   const address = await app.listen({ host: config.host, port: config.port });

@@ -53,7 +53,9 @@ export function addRecognizeRoute(app: App, dependencies: Dependencies, closing:
       },
       async (request, reply) => {
         const submission = await readRecognition(request);
-        const submitted = await submit(dependencies, callerOf(request), submission);
+        const submitted = await submit(dependencies, callerOf(request), submission, {
+          traceparent: request.traceparent,
+        });
         reply.headers(rateLimitHeaders(submitted.usage, limitsOf(config).tenant));
         const record = await waitForEnd(jobs, submitted.record, {
           timeoutMs: request.query.timeout * 1000,

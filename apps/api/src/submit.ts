@@ -34,9 +34,37 @@ export async function submit(
   dependencies: Dependencies,
   caller: ApiKeyEntry,
   submission: Submission,
-  { id = newId('job'), idempotencyKey }: { id?: string; idempotencyKey?: IdempotencyKey | undefined } = {},
+  {
+    id = newId('job'),
+    idempotencyKey,
+    traceparent = null,
+  }: { id?: string; idempotencyKey?: IdempotencyKey | undefined; traceparent?: string | null } = {},
+): Promise<Submitted> {
+  const span = dependencies.tracing.begin({
+    name: 'submit',
+    kind: 'producer',
+    parent: traceparent,
+    attributes: { 'glyphmill.job.id': id, 'glyphmill.tenant': caller.tenant },
+  });
+  try {
+    const asked = { id, idempotencyKey, traceparent: span.traceparent };
+    const submitted = await enqueue(dependencies, caller, submission, asked);
+    span.end();
+    return submitted;
+  } catch (error) {
+    span.end({ error: error instanceof Error ? error.name : 'unknown' });
+    throw error;
+  }
+}
+
+async function enqueue(
+  dependencies: Dependencies,
+  caller: ApiKeyEntry,
+  submission: Submission,
+  asked: { id: string; idempotencyKey: IdempotencyKey | undefined; traceparent: string | null },
 ): Promise<Submitted> {
   const { jobs, objects, log } = dependencies;
+  const { id, idempotencyKey, traceparent } = asked;
   const deadlineMs = readDeadline(submission.deadline);
   const webhook = await webhookTarget(dependencies, caller.tenant, submission.webhook);
   const places = placesOf(caller);
@@ -57,6 +85,7 @@ export async function submit(
     timeoutSeconds: submission.timeoutSeconds ?? null,
     places,
     metadata: submission.metadata,
+    traceparent,
   };
   try {
     return await jobs.submit({ id, tenant: caller.tenant, task, deadlineMs, idempotencyKey });

@@ -6,6 +6,7 @@ import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { checkReadiness } from '@glyphmill/service/health';
 import type { Logger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';
+import { openTracing, preciseNowMs, type Tracing, traceIdOf } from '@glyphmill/service/tracing';
 import { z } from 'zod';
 import { createResolver, type ResolveName } from './address.ts';
 import type { WebhookConfig } from './config.ts';
@@ -42,6 +43,7 @@ export async function startWebhookApp({
   const relay = await startOutboxRelay({ address, attempts: schedule.attempts, onError });
   const backlog = { counts: () => consumer.counts(), oldestInOutboxMs: relay.oldestMs };
   const metrics = createMetrics(backlog, config.redisShard);
+  const tracing = openTracing(config, 'webhook');
   const consumer = await startDeliveryConsumer({
     address,
     concurrency: config.concurrency,
@@ -49,6 +51,7 @@ export async function startWebhookApp({
     scheduleMs: schedule.delayMs,
     onAttempt: (report) => {
       metrics.attempted(report);
+      traceAttempt(tracing, report);
       logAttempt(log, report);
     },
     onError,
@@ -66,6 +69,7 @@ export async function startWebhookApp({
     async close() {
       await Promise.all([relay.close(), consumer.close()]);
       await server.close();
+      await tracing.close();
     },
   };
 }
@@ -98,6 +102,22 @@ function deliverOptions(
   };
 }
 
+/** A span for each attempt, below the request that submitted the job. */
+function traceAttempt(tracing: Tracing, { delivery, attempt, end, durationMs }: DeliveryReport) {
+  const { traceparent, eventId, type } = delivery;
+  if (traceparent === undefined) return;
+  const attributes = {
+    'glyphmill.event.id': eventId,
+    'glyphmill.event.type': type,
+    'glyphmill.attempt': attempt,
+  };
+  const startMs = preciseNowMs() - durationMs;
+  tracing.begin({ name: 'deliver', kind: 'client', parent: traceparent, startMs, attributes }).end({
+    attributes: { 'glyphmill.outcome': end.ended },
+    ...(end.ended !== 'delivered' && { error: end.cause }),
+  });
+}
+
 /** Of the URL only the host: its path and query may hold secrets. */
 function logAttempt(log: Logger, report: DeliveryReport) {
   const { delivery, url, attempt, end, durationMs, disabled } = report;
@@ -107,7 +127,18 @@ function logAttempt(log: Logger, report: DeliveryReport) {
   const { ended: outcome, ...facts } = end;
   const level = outcome === 'given-up' ? 'warn' : 'info';
   log[level](
-    { eventId, event: type, tenant, endpointId, host, outcome, attempt, ...facts, durationMs },
+    {
+      eventId,
+      traceId: traceIdOf(delivery.traceparent),
+      event: type,
+      tenant,
+      endpointId,
+      host,
+      outcome,
+      attempt,
+      ...facts,
+      durationMs,
+    },
     'delivery attempt',
   );
   if (disabled !== undefined) log.warn({ endpointId, tenant, reason: disabled }, 'webhook endpoint disabled');

@@ -1,4 +1,9 @@
-import { metricsPortSetting, processSettings, redisSettings } from '@glyphmill/service/common-settings';
+import {
+  metricsPortSetting,
+  processSettings,
+  redisSettings,
+  tracingSettings,
+} from '@glyphmill/service/common-settings';
 import { type Config, flag, integer, list, secretSetting, setting } from '@glyphmill/service/config';
 import { z } from 'zod';
 
@@ -31,6 +36,7 @@ export const webhookSettings = {
   ),
   ...redisSettings,
   ...processSettings,
+  ...tracingSettings,
   ...metricsPortSetting(9092),
 };
 

@@ -1,5 +1,6 @@
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import type { Logger } from '@glyphmill/service/logger';
+import { traceIdOf } from '@glyphmill/service/tracing';
 
 /** One line per attempt, at its end. */
 export function logAttempt(log: Logger, report: AttemptReport): void {
@@ -8,6 +9,7 @@ export function logAttempt(log: Logger, report: AttemptReport): void {
     jobId: attempt.jobId,
     tenant: attempt.tenant,
     attempt: attempt.number,
+    traceId: traceIdOf(attempt.task.traceparent),
     outcome: ended,
     durationMs: Math.round(report.durationMs),
     ...(failure === undefined ? {} : { code: failure.code, phase: failure.phase, reason: failure.message }),

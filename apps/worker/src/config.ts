@@ -3,6 +3,7 @@ import {
   processSettings,
   redisSettings,
   s3Settings,
+  tracingSettings,
 } from '@glyphmill/service/common-settings';
 import { type Config, integer, readConfig, setting } from '@glyphmill/service/config';
 import { z } from 'zod';
@@ -67,6 +68,7 @@ export const workerSettings = {
   ...redisSettings,
   ...s3Settings,
   ...processSettings,
+  ...tracingSettings,
   ...metricsPortSetting(9091),
 };
 

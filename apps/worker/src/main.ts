@@ -9,6 +9,7 @@ import { createLogger } from '@glyphmill/service/logger';
 import { startMetricsServer } from '@glyphmill/service/metrics-server';
 import { runMain } from '@glyphmill/service/run-main';
 import { onShutdown } from '@glyphmill/service/shutdown';
+import { openTracing } from '@glyphmill/service/tracing';
 import { openObjectStore } from '@glyphmill/storage/object-store';
 import { logAttempt } from './attempt-log.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
@@ -19,6 +20,7 @@ import { createProgressWatch } from './progress-watch.ts';
 import { createRateMeter } from './rate-meter.ts';
 import { checkModels, findLostModel } from './readiness.ts';
 import { createResultCache } from './result-cache.ts';
+import { createAttemptTraces } from './trace-attempts.ts';
 
 /** Documents fetched ahead of the decoding children. */
 const fetchedAhead = 2;
@@ -45,6 +47,8 @@ async function start(config: WorkerConfig): Promise<void> {
       { model: added.join(', ') },
       'default models put into the repository, which had none of their role',
     );
+  const tracing = openTracing(config, 'worker');
+  const traces = createAttemptTraces(tracing);
   const rate = createRateMeter(config.documentsInFlight, () => performance.now() / 1000);
   const watch = createProgressWatch(stuckAfterMs(config), rate.inHand);
   // Read at scrapes, which come once everything is open; counted into from the first model on.
@@ -63,6 +67,7 @@ async function start(config: WorkerConfig): Promise<void> {
     onBatch: (event) => {
       watch.progressed();
       metrics.onBatch(event);
+      traces.onBatch(event);
     },
     onItem: (event) => metrics.onItem(event),
     onProblem: (problem) => metrics.onModelProblem(problem),
@@ -97,17 +102,19 @@ async function start(config: WorkerConfig): Promise<void> {
     jobTimeoutMs: config.jobTimeoutSeconds * 1000,
     onStages: metrics.onStages,
     onPages: rate.read,
+    traces,
     models: () => models.info(),
     onWarning,
   });
   const consumer = await startConsumer({
     address,
     concurrency: config.documentsInFlight,
-    handler: watch.around(pipeline),
+    handler: watch.around(traces.around(pipeline)),
     models: () => models.info(),
     pagesPerSecond: rate.pagesPerSecond,
     onAttempt: (report) => {
       metrics.onAttempt(report);
+      traces.onAttempt(report);
       logAttempt(log, report);
       // The job has ended; nobody waits for this.
       void removeLeftovers(report, { store, systemBucket: config.s3SystemBucket, onWarning });
@@ -150,6 +157,7 @@ async function start(config: WorkerConfig): Promise<void> {
       await server.close();
       results.close();
       store.close();
+      await tracing.close();
     },
   });
 }

@@ -9,6 +9,7 @@ import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
 import { createLivePages, type LivePages, type LivePagesOptions } from './live-pages.ts';
 import type { ResultCache } from './result-cache.ts';
+import type { AttemptTraces } from './trace-attempts.ts';
 
 export interface PipelineOptions {
   engine: Engine;
@@ -26,6 +27,7 @@ export interface PipelineOptions {
   onStages: (stages: StageTimes) => void;
   /** So many pages have been read, or have failed. */
   onPages?: (pages: number) => void;
+  traces?: Pick<AttemptTraces, 'stagesOf' | 'inSpan'>;
   onWarning: LivePagesOptions['onWarning'];
 }
 
@@ -42,6 +44,8 @@ export function createPipeline(options: PipelineOptions): Handler {
   const { engine, store, resultCache } = options;
   const inMemory = new Budget(options.documentsInMemory);
   const openLivePages = createLivePages(options);
+  const inSpan = <T>(attempt: Attempt, name: string, work: () => Promise<T>) =>
+    options.traces === undefined ? work() : options.traces.inSpan(attempt, name, work);
 
   return async (attempt, context) => {
     expectServed(attempt.task);
@@ -110,7 +114,7 @@ export function createPipeline(options: PipelineOptions): Handler {
     const { jobId, task, createdAtMs } = attempt;
     const begunMs = Date.now();
     const end = async (result: Result, stages: StageTimes) => {
-      const kept = await keep(result, { jobId, signal: context.signal });
+      const kept = await inSpan(attempt, 'keep', () => keep(result, { jobId, signal: context.signal }));
       const timings = { queueMs: begunMs - createdAtMs, ...stages, totalMs: Date.now() - begunMs };
       const { pages, warnings, usage } = result;
       const pagesFailed = pages.filter(({ status }) => status === 'failed').length;
@@ -131,7 +135,7 @@ export function createPipeline(options: PipelineOptions): Handler {
       count(now.pagesDone + now.pagesFailed);
       context.progress(now);
     };
-    const { document, object, fetchMs } = await fetchAndScan(task, { ...context, progress });
+    const { document, object, fetchMs } = await fetchAndScan(attempt, { ...context, progress });
     const result = await document.result(jobId);
     count(result.pages.length);
     const stages = { fetchMs, ...stageTimes(result) };
@@ -140,15 +144,15 @@ export function createPipeline(options: PipelineOptions): Handler {
   }
 
   /** Holds the document's bytes only until it is decoded; while its lines are read others may use the memory. */
-  async function fetchAndScan(task: Task, { signal, begin, progress }: Context) {
+  async function fetchAndScan(attempt: Attempt, { signal, begin, progress }: Context) {
+    const { task } = attempt;
     const leave = await inMemory.take(1, signal);
     try {
       const fetchSignal = AbortSignal.any([signal, AbortSignal.timeout(options.fetchTimeoutMs)]);
       const begunMs = performance.now();
-      const { bytes, ...object } = await store.read(task.document, {
-        maxBytes: options.maxDocumentBytes,
-        signal: fetchSignal,
-      });
+      const { bytes, ...object } = await inSpan(attempt, 'fetch', () =>
+        store.read(task.document, { maxBytes: options.maxDocumentBytes, signal: fetchSignal }),
+      );
       const fetchMs = Math.round(performance.now() - begunMs);
       const { mode, options: asked, modelVersion } = task;
       return {
@@ -159,6 +163,7 @@ export function createPipeline(options: PipelineOptions): Handler {
           signal,
           onBegin: begin,
           onProgress: progress,
+          observer: options.traces?.stagesOf(attempt),
         }),
         object,
         fetchMs,

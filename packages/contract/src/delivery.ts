@@ -16,6 +16,7 @@ export const outboxEventSchema = z.object({
     .string()
     .optional()
     .describe('Set when the event is sent once more because its receiver’s owner asked: names this sending.'),
+  traceparent: z.string().optional(),
 });
 export type OutboxEvent = z.infer<typeof outboxEventSchema>;
 
@@ -32,6 +33,7 @@ export const deliverySchema = z.object({
   type: z.string(),
   body: z.string(),
   target: targetSchema,
+  traceparent: z.string().optional(),
 });
 export type Delivery = z.infer<typeof deliverySchema>;
 

@@ -41,6 +41,11 @@ export const taskSchema = z.object({
       'Where the submitter may read; checked once more before the document is fetched. null: anywhere.',
     ),
   metadata: z.record(z.string(), z.string()),
+  traceparent: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('Of the request that submitted it (W3C Trace Context): its spans go below.'),
 });
 export type Task = z.infer<typeof taskSchema>;
 

@@ -7,6 +7,7 @@ import { openDecoderPool } from './decoder-pool.ts';
 import { createPageReader } from './page-reader.ts';
 import { type ReadRequest, Scan } from './scan.ts';
 import { scanPages } from './scan-pages.ts';
+import { inStage } from './stage-observer.ts';
 
 export interface EngineOptions {
   models: Models;
@@ -85,7 +86,9 @@ function scannedDocument(scan: Scan): ScannedDocument {
       const pages = await scan.pages();
       const { served: models, request, warnings, microBatches } = scan;
       const engine = { service: serviceVersion, runtime, models, options: request.options };
-      return assembleResult({ jobId, engine, pages, warnings, microBatches });
+      return inStage(request.observer, { stage: 'assemble', page: null }, async () =>
+        assembleResult({ jobId, engine, pages, warnings, microBatches }),
+      );
     },
   };
 }

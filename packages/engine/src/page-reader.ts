@@ -9,6 +9,7 @@ import type { Budget } from './budget.ts';
 import type { Decoder } from './decoder.ts';
 import { atPage } from './failure.ts';
 import type { Scan } from './scan.ts';
+import { inStage, type Stage } from './stage-observer.ts';
 
 export interface PageReader {
   /** Decodes a page, finds its lines and cuts them out: all that needs the decoding child. */
@@ -30,29 +31,34 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
   return {
     async findLines(number, { decoder, scan }) {
       const { signal, request } = scan;
+      const stage = stagesOf(number, scan);
       const clock = stopwatch();
       const maxSideLength = Math.min(request.options.maxSideLength, models.maxPageSide);
-      const decoded = await decoder.page({ number, maxSideLength }, signal);
+      const decoded = await stage('decode', () => decoder.page({ number, maxSideLength }, signal));
       const { detectorInput, width, height, rotation } = decoded;
       const page = { number, width, height, rotation };
       const decodeMs = clock();
 
       if (request.mode === 'line') {
-        const { crops } = await decoder.whole(size, signal);
+        const { crops } = await stage('crop', () => decoder.whole(size, signal));
         const release = await inFlight.take(bytesOf(crops), signal);
         const lines = crops.map((crop) => ({ quad: wholePage(page), crop }));
         return { page, lines, release, timings: { decodeMs: decodeMs + clock(), detectMs: 0 } };
       }
 
-      const { regions, served } = await atPage(number, 'detect', () =>
-        models.detect(detectorInput, { signal }),
-      );
-      scan.note(served);
+      const { regions } = await stage('detect', async ({ owner, ranIn }) => {
+        const found = await atPage(number, 'detect', () =>
+          models.detect(detectorInput, { signal, ...(owner !== undefined && { owner }) }),
+        );
+        scan.note(found.served);
+        ranIn(found.served.microBatch.id);
+        return found;
+      });
       const scaled = scaleRegions(regions, width / detectorInput.width, height / detectorInput.height, page);
       const detectMs = clock();
 
       const quads = scaled.map(({ quad }) => quad);
-      const { crops } = await decoder.crop({ quads, ...size }, signal);
+      const { crops } = await stage('crop', () => decoder.crop({ quads, ...size }, signal));
       const lines = crops.flatMap((crop, index) => {
         const quad = quads[index];
         return quad === undefined ? [] : [{ quad, crop }];
@@ -69,16 +75,23 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
       const own = new AbortController();
       const signal = AbortSignal.any([scan.signal, own.signal]);
       setMaxListeners(0, signal);
-      const read = lines.map(async ({ quad, crop }) => {
+      const readLine = async ({ quad, crop }: FoundLines['lines'][number], { owner, ranIn }: Running) => {
         const { reading, served } = await models.recognize(crop, {
           signal,
           ...(version !== undefined && { version }),
+          ...(owner !== undefined && { owner }),
         });
         scan.note(served);
+        ranIn(served.microBatch.id);
         return { quad, reading, microBatch: served.microBatch.id };
-      });
+      };
+      let read: Promise<unknown>[] = [];
       try {
-        const readings = await atPage(page.number, 'recognize', () => Promise.all(read));
+        const readings = await stagesOf(page.number, scan)('recognize', (running) => {
+          const reading = lines.map((line) => readLine(line, running));
+          read = reading;
+          return atPage(page.number, 'recognize', () => Promise.all(reading));
+        });
         const pageTimings = rounded({ ...timings, recognizeMs: clock() });
         const assembled = assemblePage(
           { ...page, lines: readings, timings: pageTimings },
@@ -99,6 +112,14 @@ export function createPageReader({ models, inFlight }: { models: Models; inFligh
       }
     },
   };
+}
+
+type Running = Parameters<Parameters<typeof inStage>[2]>[0];
+
+/** Does the stages of one page in sight of whoever observes the document. */
+function stagesOf(page: number, { request: { observer } }: Scan) {
+  return <T>(stage: Stage, work: (running: Running) => Promise<T>) =>
+    inStage(observer, { stage, page }, work);
 }
 
 /** Milliseconds since the last call, or since it was made. */

@@ -7,6 +7,7 @@ import { failedPage } from '@glyphmill/core/assemble';
 import type { Served } from '@glyphmill/inference/models';
 import { pageFailure } from './failure.ts';
 import { MicroBatches } from './micro-batches.ts';
+import type { StageObserver } from './stage-observer.ts';
 
 export interface ReadRequest {
   mode: Mode;
@@ -17,6 +18,7 @@ export interface ReadRequest {
   /** Called when a decoding child takes the document: before that it only waits. */
   onBegin?: () => void;
   onProgress?: (progress: ScanProgress) => void;
+  observer?: StageObserver | undefined;
 }
 
 export interface ScanProgress {

@@ -21,6 +21,8 @@ export interface BatchEvent {
   key: string;
   /** Items. */
   size: number;
+  /** Whose items they are, each once; of items that name nobody there is none. */
+  owners: readonly string[];
   /** Of max_batch_size, 0..1. */
   fill: number;
   trigger: Trigger;
@@ -56,7 +58,7 @@ export function toBatchEvent(run: {
   id: string;
   model: ServedModel;
   maxBatchSize: number;
-  batch: Batch<{ key: string }>;
+  batch: Batch<{ key: string; owner: string | undefined }>;
   startedUs: number;
   runUs: number;
   endUs: number;
@@ -72,6 +74,7 @@ export function toBatchEvent(run: {
     id,
     key: batch.items[0]?.value.key ?? batch.key,
     size: batch.items.length,
+    owners: [...new Set(batch.items.flatMap(({ value }) => value.owner ?? []))],
     fill: batch.size / Math.max(1, run.maxBatchSize),
     trigger: batch.trigger,
     outcome,

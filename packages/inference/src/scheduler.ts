@@ -21,6 +21,8 @@ export interface RunOptions {
   /** 1 (first) to the config's priority_levels. */
   priority?: number;
   timeoutUs?: number;
+  /** Whose item it is, for those who follow micro-batches. */
+  owner?: string;
 }
 
 export interface SchedulerOptions<Output> {
@@ -42,6 +44,7 @@ interface Job<Output> {
   /** Pixels that a line is padded to. */
   width: number;
   key: string;
+  owner: string | undefined;
   /** Instances that were lost while they ran it. */
   losses: number;
   resolve(value: { output: Output; served: Served }): void;
@@ -126,7 +129,7 @@ export class Scheduler<Output> {
   async #run(
     image: ImageBytes,
     bucket: { key: string; width: number },
-    { signal, priority, timeoutUs }: RunOptions,
+    { signal, priority, timeoutUs, owner }: RunOptions,
   ): Promise<{ output: Output; served: Served }> {
     signal?.throwIfAborted();
     this.#admit();
@@ -134,7 +137,7 @@ export class Scheduler<Output> {
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise((resolve, reject) => {
-        const job = { id, image, ...bucket, losses: 0, resolve, reject };
+        const job = { id, image, ...bucket, owner, losses: 0, resolve, reject };
         this.#jobs.set(id, job);
         onAbort = () => this.#abort(job, signal?.reason);
         signal?.addEventListener('abort', onAbort, { once: true });

@@ -9,11 +9,22 @@ export interface QueuedDelivery {
 
 /** The deliveries that an event of a tenant becomes; `endpoints` are that tenant's. */
 export function fanOut(event: OutboxEvent, endpoints: readonly EndpointRecord[]): QueuedDelivery[] {
-  const { id: eventId, tenant, type, body, url, redelivery } = event;
+  const { id: eventId, tenant, type, body, url, redelivery, traceparent } = event;
   const queued = (receiver: string, target: Delivery['target']): QueuedDelivery => {
     const id = deliveryId(eventId, receiver);
     const jobId = redelivery === undefined ? id : `${id}-${redelivery}`;
-    return { jobId, delivery: { id, eventId, tenant, type, body, target } };
+    return {
+      jobId,
+      delivery: {
+        id,
+        eventId,
+        tenant,
+        type,
+        body,
+        target,
+        ...(traceparent !== undefined && { traceparent }),
+      },
+    };
   };
   if (url !== null) return [queued('url', { kind: 'url', url })];
   return endpoints

@@ -41,5 +41,14 @@ export function jobEvent(
   };
   const url = webhook !== null && 'url' in webhook ? webhook.url : null;
   const endpointIds = webhook !== null && 'endpointIds' in webhook ? webhook.endpointIds : null;
-  return { id: eventId, tenant, type, body: JSON.stringify(event), url, endpointIds };
+  const { traceparent = null } = task ?? {};
+  return {
+    id: eventId,
+    tenant,
+    type,
+    body: JSON.stringify(event),
+    url,
+    endpointIds,
+    ...(traceparent !== null && { traceparent }),
+  };
 }

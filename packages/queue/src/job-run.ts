@@ -39,6 +39,8 @@ export interface AttemptReport {
   failure?: Failure;
   error?: unknown;
   commit?: CommitAnswer;
+  /** How long the commit took, of those that came to one. */
+  commitMs?: number;
   /** Of the document, where it was read. */
   pages?: number;
   durationMs: number;
@@ -219,12 +221,15 @@ export function createJobRun({ redis, keys, worker, handler, onAttempt, onWarnin
   }
 
   async function finish(attempt: Claimant, outcome: Outcome) {
+    const begunMs = performance.now();
     const answer = await commit(redis, keys, { attempt, outcome });
+    const commitMs = performance.now() - begunMs;
     const failure = 'failure' in outcome ? { failure: outcome.failure } : {};
     const pages = 'result' in outcome ? { pages: outcome.usage.pages + outcome.pagesFailed } : {};
     return {
       ended: answer === 'ok' ? outcome.status : 'void',
       commit: answer,
+      commitMs,
       ...failure,
       ...pages,
     } as const;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Config, flag, integer, port, secretSetting, setting } from './config.ts';
+import { type Config, flag, integer, list, port, secretSetting, setting } from './config.ts';
 
 // Settings that several processes read, under the same names everywhere.
 
@@ -74,6 +74,29 @@ export const processSettings = {
     'SHUTDOWN_SECONDS',
     integer(1, 3600).default(25),
     'Time from SIGTERM until the process exits, whatever is still open.',
+  ),
+};
+
+export const tracingSettings = {
+  otlpEndpoint: setting(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    z.url({ protocol: /^https?$/ }).optional(),
+    'OpenTelemetry collector that traces are sent to, by OTLP over HTTP with JSON; unset means no traces.',
+  ),
+  otlpHeaders: secretSetting(
+    'OTEL_EXPORTER_OTLP_HEADERS',
+    list
+      .default([])
+      .pipe(z.array(z.string().regex(/^[^=\s]+=.+$/, 'expected name=value,…')))
+      .transform((pairs) =>
+        pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const),
+      ),
+    'Headers for that collector, for example authorization=Bearer ….',
+  ),
+  tracesShare: setting(
+    'OTEL_TRACES_SAMPLER_ARG',
+    z.coerce.number().min(0).max(1).default(1),
+    'Share of the traces begun here that are recorded; a caller’s own traceparent decides for itself.',
   ),
 };
 

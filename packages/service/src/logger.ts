@@ -55,6 +55,7 @@ const allowedFields = new Set([
   'statusCode',
   'tenant',
   'timings',
+  'traceId',
   'trigger',
   'url',
   'version',
