@@ -145,6 +145,28 @@ test('Prometheus evaluates every rule, and none fires in a healthy system', { sk
   assert.equal(await server.count('ALERTS{alertstate="firing"}'), 0);
 });
 
+test('the commands of docs/operations.md work as they are pasted', { skip }, async () => {
+  const guide = await readFile(join(repositoryRoot, 'docs/operations.md'), 'utf8');
+  const blocks = [...guide.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
+  assert.equal(blocks.length, 2);
+  const key = `$(node -p "require('./.glyphmill/secrets.json').apiKey")`;
+  const script = blocks
+    .join('')
+    .replace(key, system.system.apiKey)
+    .replace('http://127.0.0.1:8080', system.system.url);
+  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
+    cwd: repositoryRoot,
+    maxBuffer: 10_000_000,
+  });
+  assert.match(stdout, /^\{"object":"queue","name":"documents".*"paused":true/m);
+  assert.match(stdout, /^\{"object":"queue","name":"documents".*"paused":false/m);
+  assert.match(stdout, /^\{"object":"queue\.scaling".*"desiredReplicas":0\}$/m);
+  assert.match(stdout, /"status":"failed"/);
+  assert.match(stdout, /^longest wait +2:40: the objective of 10:00 is met$/m);
+  assert.match(stdout, /^cost +15\.7\d pod-hours$/m);
+  assert.match(stdout, /^\{ seconds: 300, isMet: true \}$/m);
+});
+
 test('the panels of the dashboard have ids of their own and lie beside and below each other', () => {
   const panels = readPanels();
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
