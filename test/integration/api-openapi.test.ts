@@ -69,6 +69,7 @@ test('the document is OpenAPI 3.1, has every route with the scope it needs, and 
     'GET /v1/models jobs:read',
     'GET /v1/queues admin',
     'GET /v1/queues/{name}/scaling scaling:read',
+    'GET /v1/stats admin',
     'GET /v1/usage jobs:read',
     'GET /v1/webhook-endpoints webhooks:admin',
     'GET /v1/webhook-endpoints/{id} webhooks:admin',

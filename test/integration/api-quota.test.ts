@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { JobFailure } from '@glyphmill/contract/failure';
 import { startRedis } from '@glyphmill/embedded/redis';
 import { connectConsumer } from '@glyphmill/queue/connection';
 import { z } from 'zod';
@@ -15,6 +16,7 @@ import {
   startStores,
   startWorker,
 } from './api-setup.ts';
+import { until } from './queue-setup.ts';
 
 let stores: Stores;
 let api: Api;
@@ -124,5 +126,50 @@ test('an operator sees the queues, pauses one and resumes it; others may not', a
   const user = own.caller({ scopes: ['jobs:write', 'jobs:read', 'webhooks:admin'] });
   await user.refused('insufficient-scope', 'GET', '/v1/queues');
   await user.refused('insufficient-scope', 'POST', '/v1/queues/documents/pause');
+  await own.close();
+});
+
+test('an operator sees how full micro-batches are, of all workers together, and how many jobs failed', async () => {
+  const own = await startApi(stores);
+  const operator = own.caller();
+  const idle = { object: 'stats', failures: { kept: 0, lastHour: 0 }, microBatches: [] };
+  assert.deepEqual((await operator.get('/v1/stats')).json(), idle);
+
+  const failing = async () => {
+    throw new JobFailure({ code: 'corrupt-document', message: 'cut', retryable: false, phase: 'decode' });
+  };
+  const ran = {
+    model: 'svtr',
+    version: '1',
+    batches: 3,
+    items: 15,
+    room: 24,
+    triggers: { size: 1, delay: 2 },
+  };
+  const workers = await Promise.all(
+    [ran, { ...ran, batches: 1, items: 8, room: 8, triggers: { size: 1 } }].map((count) => {
+      const counts = [count];
+      return startWorker(own, failing, { microBatches: () => counts.splice(0) });
+    }),
+  );
+  const statsSchema = z.object({
+    failures: z.object({ kept: z.int(), lastHour: z.int() }),
+    microBatches: z.array(z.looseObject({ itemsPerSecond: z.number(), batchesPerSecond: z.number() })),
+  });
+  const stats = async () => statsSchema.parse((await operator.get('/v1/stats')).json());
+  const both = { model: 'svtr', version: '1', meanSize: 5.75, fill: 0.72, triggers: { size: 2, delay: 2 } };
+  const found = await until('both workers have told', async () => {
+    const [model] = (await stats()).microBatches;
+    return model?.meanSize === both.meanSize && model;
+  });
+  const { itemsPerSecond, batchesPerSecond, ...rest } = found;
+  assert.deepEqual(rest, both);
+  assert.ok(itemsPerSecond > 0 && itemsPerSecond <= 23 && batchesPerSecond <= 4, `${itemsPerSecond}`);
+
+  await operator.submit();
+  await until('its job has failed', async () => (await stats()).failures.kept === 1);
+  assert.equal((await stats()).failures.lastHour, 1);
+  await own.caller({ scopes: ['jobs:write', 'jobs:read'] }).refused('insufficient-scope', 'GET', '/v1/stats');
+  for (const worker of workers) await worker.close();
   await own.close();
 });

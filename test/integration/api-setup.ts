@@ -16,6 +16,7 @@ import { startConsumer } from '@glyphmill/queue/consumer';
 import { openEndpointStore } from '@glyphmill/queue/endpoint-store';
 import type { Handler } from '@glyphmill/queue/job-run';
 import { openJobStore } from '@glyphmill/queue/job-store';
+import type { MicroBatchCount } from '@glyphmill/queue/micro-batch-counts';
 import { createAddressGuard } from '@glyphmill/service/address-guard';
 import { type ApiKeyEntry, newApiKey, type Scope } from '@glyphmill/service/api-key';
 import { createLogger } from '@glyphmill/service/logger';
@@ -241,7 +242,14 @@ function problemOf(answer: Answer): ProblemBody {
 }
 
 /** A worker of the real queue that ends each job as `handler` says. */
-export async function startWorker(api: Api, handler: Handler, concurrency = 4) {
+export async function startWorker(
+  api: Api,
+  handler: Handler,
+  {
+    concurrency = 4,
+    microBatches = () => [],
+  }: { concurrency?: number; microBatches?: () => readonly MicroBatchCount[] } = {},
+) {
   const consumer = await startConsumer({
     address: api.address,
     concurrency,
@@ -257,6 +265,7 @@ export async function startWorker(api: Api, handler: Handler, concurrency = 4) {
         maxBatchSize: 16,
       },
     ],
+    microBatches,
     onAttempt: () => {},
     onWarning: () => {},
   });

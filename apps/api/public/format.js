@@ -4,6 +4,11 @@ export function percent(ratio) {
   return `${Math.floor(ratio * 1000) / 10} %`;
 }
 
+/** @param {number} ratio 0–1 */
+export function share(ratio) {
+  return `${Math.round(ratio * 100)} %`;
+}
+
 /** @param {number} ms */
 export function duration(ms) {
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`;

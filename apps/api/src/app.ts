@@ -30,6 +30,7 @@ import { addQueueRoutes } from './queues.ts';
 import { addRecognizeRoute } from './recognize.ts';
 import { addResultRoutes } from './results.ts';
 import { addScalingRoutes } from './scaling.ts';
+import { addStatsRoutes } from './stats.ts';
 import { addTracing } from './trace-requests.ts';
 import { addUploadRoutes } from './uploads.ts';
 import { addUsageRoutes } from './usage.ts';
@@ -109,6 +110,7 @@ export async function buildApp(dependencies: Dependencies): Promise<App> {
   addDeadLetterRoutes(app, dependencies);
   addQueueRoutes(app, dependencies);
   addScalingRoutes(app, dependencies);
+  addStatsRoutes(app, dependencies);
   addWebhookEndpointRoutes(app, dependencies);
   addWebhookDeliveryRoutes(app, dependencies);
   addWebhookSecretRoutes(app, dependencies);

@@ -15,6 +15,7 @@ import { logAttempt } from './attempt-log.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { createMicroBatchTally } from './micro-batch-tally.ts';
 import { createPipeline } from './pipeline.ts';
 import { createProgressWatch } from './progress-watch.ts';
 import { createRateMeter } from './rate-meter.ts';
@@ -60,6 +61,7 @@ async function start(config: WorkerConfig): Promise<void> {
     models: () => models.info(),
     problems: () => models.problems(),
   });
+  const tally = createMicroBatchTally();
   const models = await openModels({
     repository: config.modelRepository,
     names,
@@ -68,6 +70,7 @@ async function start(config: WorkerConfig): Promise<void> {
       watch.progressed();
       metrics.onBatch(event);
       traces.onBatch(event);
+      tally.add(event);
     },
     onItem: (event) => metrics.onItem(event),
     onProblem: (problem) => metrics.onModelProblem(problem),
@@ -112,6 +115,7 @@ async function start(config: WorkerConfig): Promise<void> {
     handler: watch.around(traces.around(pipeline)),
     models: () => models.info(),
     pagesPerSecond: rate.pagesPerSecond,
+    microBatches: tally.take,
     onAttempt: (report) => {
       metrics.onAttempt(report);
       traces.onAttempt(report);

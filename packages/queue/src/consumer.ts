@@ -4,6 +4,7 @@ import { openDocumentsQueue, retryDelayMs } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
+import { addMicroBatches, countEveryMs, type MicroBatchCount } from './micro-batch-counts.ts';
 import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
 import { announceRate, rateEveryMs, withdrawRate } from './scaling.ts';
@@ -18,6 +19,8 @@ export interface ConsumerOptions {
   models: () => readonly AnnouncedModel[];
   /** What this worker reads when it has enough to do; undefined until it knows. */
   pagesPerSecond?: () => number | undefined;
+  /** The micro-batches run since it was called last, for operators to look at. */
+  microBatches?: () => readonly MicroBatchCount[];
   onAttempt: (report: AttemptReport) => void;
   onWarning: (message: string, error?: Error) => void;
 }
@@ -44,7 +47,8 @@ export const handBackMs = 2500;
 
 /** Works through the queue until closed. Throws when Redis cannot be reached or would lose jobs. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
-  const { address, concurrency, handler, models, pagesPerSecond, onAttempt, onWarning } = options;
+  const { address, concurrency, handler, models, onAttempt, onWarning } = options;
+  const { pagesPerSecond = () => undefined, microBatches = () => [] } = options;
   const keys = keysOf(address.shard);
   const redis = connectConsumer(address.url, (error) => onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
@@ -62,11 +66,16 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   }, announceEveryMs);
 
   const worker = newId('wrk');
-  const sayRate = () => announceRate(redis, keys, { worker, pagesPerSecond: pagesPerSecond?.() });
+  const sayRate = () => announceRate(redis, keys, { worker, pagesPerSecond: pagesPerSecond() });
   await sayRate();
   const sayingRate = setInterval(() => {
     sayRate().catch((error: Error) => onWarning('could not tell how fast this worker is', error));
   }, rateEveryMs);
+
+  const counting = setInterval(() => {
+    // Those told while Redis is away are lost: they are figures to look at.
+    addMicroBatches(redis, keys, microBatches()).catch(() => {});
+  }, countEveryMs);
 
   const run = createJobRun({ redis, keys, worker, handler, onAttempt, onWarning });
   const queue = openDocumentsQueue(redis, keys, (error) => onWarning('queue', error));
@@ -104,6 +113,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     async close(graceMs) {
       policy.close();
       clearInterval(announcing);
+      clearInterval(counting);
       clearInterval(sayingRate);
       const handingBack = setTimeout(() => takers.cancelAll('shutdown'), graceMs);
       const inOrder = Promise.all([feeder.close(), takers.close()])

@@ -54,6 +54,18 @@ export async function listDeadLetters(
   return { records, nextCursor: null };
 }
 
+/** Names of jobs that are forgotten meanwhile may be among them until they are swept. */
+export async function countDeadLetters(
+  redis: Redis,
+  keys: Keys,
+): Promise<{ kept: number; lastHour: number }> {
+  const [kept, lastHour] = await Promise.all([
+    redis.zcard(keys.deadLetters),
+    redis.zcount(keys.deadLetters, Date.now() - 3_600_000, '+inf'),
+  ]);
+  return { kept, lastHour };
+}
+
 async function readChunk(
   redis: Redis,
   keys: Keys,

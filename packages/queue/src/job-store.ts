@@ -7,7 +7,7 @@ import { type BatchStore, openBatchStore } from './batch-store.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { connectProducer, type OnConnectionError, ready } from './connection.ts';
 import type { Limits, NewJob } from './create.ts';
-import { type DeadLetterQuery, listDeadLetters } from './dead-letters.ts';
+import { countDeadLetters, type DeadLetterQuery, listDeadLetters } from './dead-letters.ts';
 import { openDocumentsQueue } from './documents-queue.ts';
 import { answering } from './errors.ts';
 import { feed } from './feeder.ts';
@@ -17,6 +17,7 @@ import { type JobRecord, parseRecord } from './job-record.ts';
 import { type KeptPage, readKeptPages } from './kept-pages.ts';
 import { keysOf, type QueueAddress } from './keys.ts';
 import { type ListQuery, listRecords } from './list.ts';
+import { type MicroBatchCount, readMicroBatches } from './micro-batch-counts.ts';
 import { listModels } from './model-registry.ts';
 import { openQueues, type QueueName, type QueueState } from './queue-state.ts';
 import { type QuotaUsage, readUsage } from './quota.ts';
@@ -61,6 +62,10 @@ export interface JobStore {
   delete(tenant: string, id: string): Promise<DeleteAnswer>;
   /** Failed jobs of all tenants, the latest first. */
   deadLetters(query: DeadLetterQuery): Promise<Page>;
+  /** How many failed jobs are kept, of them those that failed in the last hour. */
+  deadLetterCount(): Promise<{ kept: number; lastHour: number }>;
+  /** Micro-batches that workers ran in the last minute, and over how many seconds of it. */
+  microBatches(): Promise<{ seconds: number; counts: MicroBatchCount[] }>;
   batches: BatchStore;
   /** What the tenant's open jobs add up to. */
   usage(tenant: string): Promise<QuotaUsage>;
@@ -159,6 +164,8 @@ export async function openJobStore(address: QueueAddress, options: JobStoreOptio
     retry: (tenant, id) => answering(() => retry(tenant, id)),
     delete: (tenant, jobId) => answering(() => deleteJob(redis, keys, { tenant, jobId })),
     deadLetters: (query) => answering(() => listDeadLetters(redis, keys, query)),
+    deadLetterCount: () => answering(() => countDeadLetters(redis, keys)),
+    microBatches: () => answering(() => readMicroBatches(redis, keys)),
     batches,
     usage: (tenant) => answering(() => readUsage(redis, keys, tenant)),
     scaling: (settings) => answering(() => readScaling(redis, keys, settings)),

@@ -43,6 +43,8 @@ export function keysOf(shard: string) {
     feeding: `${prefix}:feeding`,
     /** Jobs that ended in this slot of ten seconds, by tenant; '' is all of them. */
     ended: (slot: number) => `${prefix}:ended:${slot}`,
+    /** Micro-batches that were run in this slot of ten seconds, by model, version and what is counted. */
+    microBatches: (slot: number) => `${prefix}:micro-batches:${slot}`,
     batch: (batchId: string) => `${prefix}:batch:${batchId}`,
     /** Items of a batch whose jobs have not all been made. */
     batchItems: (batchId: string) => `${prefix}:batch-items:${batchId}`,
