@@ -34,7 +34,7 @@ export async function startConformanceApi() {
       const outcome = outcomeOf({ kind: 'inline', json });
       return { ...outcome, usage: { ...outcome.usage, pages: pages.length } };
     },
-    concurrency,
+    { concurrency },
   );
   let tenants = 0;
   return {

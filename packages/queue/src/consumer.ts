@@ -4,25 +4,17 @@ import { openDocumentsQueue, retryDelayMs } from './documents-queue.ts';
 import { startFeeder } from './feeder.ts';
 import { type AttemptReport, createJobRun, type Handler } from './job-run.ts';
 import { documentsQueue, keysOf, type QueueAddress } from './keys.ts';
-import { addMicroBatches, countEveryMs, type MicroBatchCount } from './micro-batch-counts.ts';
-import { type AnnouncedModel, announceEveryMs, announceModels } from './model-registry.ts';
+import { announceWorker, type PresenceOptions } from './presence.ts';
 import { requireKeepingRedis, watchPolicy } from './redis-policy.ts';
-import { announceRate, rateEveryMs, withdrawRate } from './scaling.ts';
 import { startTakers } from './takers.ts';
 import { mendUnreadableEntries } from './unreadable-entries.ts';
 
-export interface ConsumerOptions {
+export interface ConsumerOptions extends Omit<PresenceOptions, 'worker'> {
   address: QueueAddress;
   /** Jobs in hand at once. */
   concurrency: number;
   handler: Handler;
-  models: () => readonly AnnouncedModel[];
-  /** What this worker reads when it has enough to do; undefined until it knows. */
-  pagesPerSecond?: () => number | undefined;
-  /** The micro-batches run since it was called last, for operators to look at. */
-  microBatches?: () => readonly MicroBatchCount[];
   onAttempt: (report: AttemptReport) => void;
-  onWarning: (message: string, error?: Error) => void;
 }
 
 export interface Consumer {
@@ -47,36 +39,17 @@ export const handBackMs = 2500;
 
 /** Works through the queue until closed. Throws when Redis cannot be reached or would lose jobs. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
-  const { address, concurrency, handler, models, onAttempt, onWarning } = options;
-  const { pagesPerSecond = () => undefined, microBatches = () => [] } = options;
+  const { address, concurrency, handler, onAttempt, onWarning } = options;
   const keys = keysOf(address.shard);
   const redis = connectConsumer(address.url, (error) => onWarning('Redis connection', error));
   await ready(redis, startDeadlineMs);
-  const announce = () => announceModels(redis, keys, models());
   const known = await requireKeepingRedis(redis, onWarning);
-  try {
-    await announce();
-  } catch (error) {
+  const worker = newId('wrk');
+  const presence = await announceWorker(redis, keys, { ...options, worker }).catch((error: unknown) => {
     redis.disconnect();
     throw error;
-  }
+  });
   const policy = watchPolicy(redis, { onWarning, known });
-  const announcing = setInterval(() => {
-    announce().catch((error: Error) => onWarning('could not announce the models', error));
-  }, announceEveryMs);
-
-  const worker = newId('wrk');
-  const sayRate = () => announceRate(redis, keys, { worker, pagesPerSecond: pagesPerSecond() });
-  await sayRate();
-  const sayingRate = setInterval(() => {
-    sayRate().catch((error: Error) => onWarning('could not tell how fast this worker is', error));
-  }, rateEveryMs);
-
-  const counting = setInterval(() => {
-    // Those told while Redis is away are lost: they are figures to look at.
-    addMicroBatches(redis, keys, microBatches()).catch(() => {});
-  }, countEveryMs);
-
   const run = createJobRun({ redis, keys, worker, handler, onAttempt, onWarning });
   const queue = openDocumentsQueue(redis, keys, (error) => onWarning('queue', error));
   const feeder = startFeeder({
@@ -112,12 +85,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     },
     async close(graceMs) {
       policy.close();
-      clearInterval(announcing);
-      clearInterval(counting);
-      clearInterval(sayingRate);
+      presence.stop();
       const handingBack = setTimeout(() => takers.cancelAll('shutdown'), graceMs);
       const inOrder = Promise.all([feeder.close(), takers.close()])
-        .then(() => withdrawRate(redis, keys, worker))
+        .then(() => presence.withdraw())
         .then(() => queue.close());
       if (!(await isSettledWithin(inOrder, graceMs + handBackMs))) {
         onWarning('Redis is away: others take the jobs in hand over when their locks have run out');
