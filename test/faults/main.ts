@@ -1,11 +1,14 @@
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { runKills } from './kills.ts';
 import { matrix } from './matrix.ts';
+import { runRandom } from './random.ts';
 import type { Group, Row } from './row.ts';
 import { type Outcome, outcomeLine, runGroups } from './run.ts';
 import { closeFaultSystems } from './system.ts';
 
-// `npm run test:faults`: the fault matrix, one line for each row. With `--kills 20 --jobs 5000 [--redis]`: kills.ts.
+// `npm run test:faults`: the fault matrix, one line for each row. With `--kills 20 --jobs 5000 [--redis]`: kills.ts. With
+// `--random --minutes 30 [--seed 7]`: random.ts.
 
 /** Systems side by side: most rows wait, and few compute. */
 const defaultAtOnce = 3;
@@ -17,6 +20,9 @@ const { values } = parseArgs({
     kills: { type: 'string' },
     jobs: { type: 'string' },
     redis: { type: 'boolean' },
+    random: { type: 'boolean' },
+    minutes: { type: 'string' },
+    seed: { type: 'string' },
   },
 });
 const wanted = values.rows?.split(',').map(Number);
@@ -30,11 +36,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void closeFaultSystems().finally(() => process.exit(1)));
 }
 
-if (values.kills === undefined) await runMatrix();
-else {
+if (values.random) {
+  const { minutes = '30', seed = `${randomInt(1e6)}` } = values;
+  await runRandom({ minutes: Number(minutes), seed: Number(seed), say: console.log });
+} else if (values.kills !== undefined) {
   const { kills, jobs = '5000', redis = false } = values;
   await runKills({ kills: Number(kills), jobs: Number(jobs), withRedis: redis, say: console.log });
-}
+} else await runMatrix();
 
 async function runMatrix(): Promise<void> {
   const outcomes: Outcome[] = [];
