@@ -1,9 +1,12 @@
 import type { Group } from './row.ts';
+import * as clock from './rows-clock.ts';
+import * as corpus from './rows-corpus.ts';
 import * as data from './rows-data.ts';
 import * as decoder from './rows-decoder.ts';
 import * as durability from './rows-durability.ts';
 import * as failover from './rows-failover.ts';
 import * as killed from './rows-killed.ts';
+import * as limits from './rows-limits.ts';
 import * as model from './rows-model.ts';
 import * as producer from './rows-producer.ts';
 import * as redis from './rows-redis.ts';
@@ -79,4 +82,10 @@ export const matrix: readonly Group[] = [
     name: 'producer',
     rows: [producer.sentManyTimes, producer.apiKilledAfterCreate, data.newerProducer, data.damagedJob],
   },
+  {
+    name: 'machine',
+    env: limits.leakingEnvironment,
+    rows: [clock.clockWrong, limits.temporaryFull, limits.memoryLimited, limits.filesLimited],
+  },
+  { name: 'corpus', rows: [corpus.hostileBatch] },
 ];

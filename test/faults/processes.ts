@@ -13,6 +13,11 @@ export function rssOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readProc(pid, 'status'))?.[1] ?? 0) * 1024;
 }
 
+/** What `prlimit --data` limits of a process, in bytes. */
+export function dataBytesOf(pid: number): number {
+  return Number(/^VmData:\s+(\d+) kB/m.exec(readProc(pid, 'status'))?.[1] ?? 0) * 1024;
+}
+
 /** By proc(5), field 4 of stat; the name before it may hold spaces and parentheses. */
 function parentOf(pid: number): number {
   const stat = readProc(pid, 'stat');
