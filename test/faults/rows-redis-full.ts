@@ -110,6 +110,7 @@ export const redisDisk: Row = {
     const ledger = openLedger(system, 'row-22');
     const disk = await useSmallDisk(system);
     const load = startLoad(ledger);
+    let figures = '';
     try {
       await until('the load runs', () => load.accepted > 20, 60_000);
       const filler = join(disk.dir, 'filler');
@@ -118,11 +119,15 @@ export const redisDisk: Row = {
       await delay(fullMs);
       await rm(filler);
       const tookMs = await msUntilWorking(ledger);
-      return `${seconds(tookMs)} until a job ended again, ${await settle(ledger, load)}`;
+      figures = `${seconds(tookMs)} until a job ended again, ${await settle(ledger, load)}`;
     } finally {
       await load.stop();
       await disk.leave();
     }
+    // Redis was started once more.
+    await msUntilWorking(ledger);
+    await ledger.check();
+    return figures;
   },
 };
 

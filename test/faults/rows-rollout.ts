@@ -29,7 +29,7 @@ export const rollingDeploy: Row = {
     const drains: number[] = [];
     try {
       // More than two workers can decode in the time they have left, so that there is something to hand back.
-      for (let count = 0; count < 12; count += 1) await ledger.submit(slowJob('row-5/slow'));
+      for (let count = 0; count < 24; count += 1) await ledger.submit(slowJob('row-5/slow'));
       await until('the load runs', () => load.accepted > 20);
       drains.push(await replace(system.worker));
       await system.worker.ready();
