@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { runWithCurl } from './curl-driver.ts';
 import { runAssignments } from './driver.ts';
 import { findPython, runPython } from './python.ts';
 import { type Suite, startSuite } from './suite.ts';
@@ -43,3 +44,5 @@ for (const mode of ['sync', 'async'] as const) {
     );
   });
 }
+
+test('plain HTTP, with curl', (t) => suite.judge(t, 'curl', (assignments) => runWithCurl(assignments, dir)));

@@ -69,7 +69,7 @@ function plain(value: unknown): Json {
 }
 
 /** The step with what earlier ones gave in the places that ask for it. */
-function filled(step: Step, kept: Record<string, Json>): Step {
+export function filled(step: Step, kept: Record<string, Json>): Step {
   return JSON.parse(JSON.stringify(step), (_name, value) => {
     const path = typeof value === 'string' ? /^\$(\w+(?:\.\w+)*)$/.exec(value)?.[1] : undefined;
     return path === undefined ? value : lookUp(kept, path);

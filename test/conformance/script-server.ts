@@ -21,6 +21,8 @@ export type ScriptServer = Awaited<ReturnType<typeof startScriptServer>>;
 
 /** Pages of the browser come from elsewhere. */
 const shared = {
+  // A browser sends again by itself what broke on a connection that was used before.
+  connection: 'close',
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE',
   'access-control-allow-headers': 'authorization, content-type, idempotency-key, last-event-id',
