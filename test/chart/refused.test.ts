@@ -230,5 +230,7 @@ describe('wrong values', () => {
   it('are refused by the version of Kubernetes too', async () => {
     const rendering = template({ scenario: 'gpu-mig', args: ['--kube-version', '1.30.0'] });
     await assert.rejects(rendering, /1\.30\.0 has no image volumes .*: use baked, pvc or download/);
+    const part = template({ scenario: 'gpu-mig', args: ['--kube-version', '1.32.0'] });
+    await assert.rejects(part, /1\.32\.0 cannot mount a part of an image volume .*: leave it empty/);
   });
 });

@@ -39,6 +39,9 @@
 {{- if semverCompare "<1.31.0-0" .Capabilities.KubeVersion.Version -}}
 {{- fail (printf "worker.models.delivery is image, and Kubernetes %s has no image volumes (1.31 and later do): use baked, pvc or download" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
+{{- if and $models.image.subPath (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "worker.models.image.subPath is set, and Kubernetes %s cannot mount a part of an image volume (1.33 and later can): leave it empty, and put the models at the root of the image" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq $models.delivery "download" -}}
 {{- if not $models.download.url -}}
