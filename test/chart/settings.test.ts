@@ -90,6 +90,7 @@ describe('the URL of Redis', () => {
 const bounds = z.looseObject({
   type: z.string().optional(),
   enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
   maximum: z.number().optional(),
 });
 
@@ -98,7 +99,10 @@ function sampleOf(setting: Setting, at: number): unknown {
   const schema = bounds.parse(z.toJSONSchema(settingValue(setting)));
   if (schema.type === 'boolean') return true;
   if (schema.type === 'array') return ['10.0.0.0/8', '172.16.0.0/12'];
-  if (schema.maximum !== undefined) return schema.maximum - at;
+  if (schema.maximum !== undefined)
+    return schema.type === 'integer'
+      ? Math.max(schema.minimum ?? 0, schema.maximum - at)
+      : schema.maximum / 2;
   if (schema.enum !== undefined) return schema.enum.at(-1);
   const text = ['/x1', 'https://x1.example', 'x1'].find(
     (candidate) => setting.schema.safeParse(candidate).success,
