@@ -29,6 +29,11 @@ const wrong: Wrong[] = [
     set: { 'webhookSigning.previousKey': 'WEBHOOK_SIGNING_KEY' },
     says: /webhookSigning\.previousKey is the same .* put the old signing key under a key of its own/,
   },
+  {
+    what: 'headers for no collector',
+    set: { 'tracing.existingSecret': 'glyphmill-tracing' },
+    says: /tracing\.existingSecret is set and config\.OTEL_EXPORTER_OTLP_ENDPOINT is not: name the collector/,
+  },
   { what: 'no Redis', set: { 'valkey.enabled': false }, says: /no Redis is named: set redis\.host/ },
   {
     what: 'two Redis',

@@ -11,6 +11,7 @@ const secrets = {
   'glyphmill-api-keys': { 'api-keys.json': '[]' },
   'glyphmill-webhook': { WEBHOOK_SIGNING_KEY: 'w'.repeat(64), WEBHOOK_PREVIOUS_SIGNING_KEY: 'v'.repeat(64) },
   'glyphmill-redis': { REDIS_PASSWORD: 'hunter2', REDIS_URL: 'rediss://all:of@it:6379/3' },
+  'glyphmill-tracing': { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=secret' },
   'glyphmill-s3': { S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'secret' },
 };
 

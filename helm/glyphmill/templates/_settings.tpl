@@ -39,6 +39,12 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $root.Values.tracing }}
+{{- if .existingSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: { secretKeyRef: { name: {{ .existingSecret }}, key: {{ .key }} } }
+{{- end }}
+{{- end }}
 {{- if eq $app "api" }}
 - name: API_KEYS_FILE
   value: /etc/glyphmill/api-keys/{{ $root.Values.apiKeys.key }}

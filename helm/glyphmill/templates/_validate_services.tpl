@@ -13,6 +13,16 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "glyphmill.validateTracing" -}}
+{{- if .Values.tracing.existingSecret -}}
+{{- range $app := list "api" "worker" "webhook" -}}
+{{- if not (include "glyphmill.setting" (list $ $app "OTEL_EXPORTER_OTLP_ENDPOINT") | fromJson) -}}
+{{- fail "tracing.existingSecret is set and config.OTEL_EXPORTER_OTLP_ENDPOINT is not: name the collector there, or leave tracing.existingSecret empty" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "glyphmill.validateRedis" -}}
 {{- $redis := .Values.redis -}}
 {{- if .Values.valkey.enabled -}}
@@ -68,8 +78,8 @@
 {{- end -}}
 {{- $known := index ($.Files.Get "files/settings.json" | fromJson) $app -}}
 {{- range $values.extraEnv -}}
-{{- if or (has .name $known) (has .name (list "REDIS_URL" "REDIS_PASSWORD" "WEBHOOK_SIGNING_KEY" "WEBHOOK_PREVIOUS_SIGNING_KEY" "S3_ACCESS_KEY_ID" "S3_SECRET_ACCESS_KEY" "API_KEYS_FILE" "INFERENCE_PROVIDER" "SCALING_TARGET_SECONDS")) -}}
-{{- fail (printf "%s.extraEnv names %s, which the chart sets itself: set it under %s.config, or a secret by the values under `redis`, `s3`, `apiKeys` and `webhookSigning`" $app .name $app) -}}
+{{- if or (has .name $known) (has .name (list "REDIS_URL" "REDIS_PASSWORD" "WEBHOOK_SIGNING_KEY" "WEBHOOK_PREVIOUS_SIGNING_KEY" "S3_ACCESS_KEY_ID" "S3_SECRET_ACCESS_KEY" "API_KEYS_FILE" "INFERENCE_PROVIDER" "SCALING_TARGET_SECONDS" "OTEL_EXPORTER_OTLP_HEADERS")) -}}
+{{- fail (printf "%s.extraEnv names %s, which the chart sets itself: set it under %s.config, or a secret by the values under `redis`, `s3`, `apiKeys`, `webhookSigning` and `tracing`" $app .name $app) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
