@@ -16,6 +16,8 @@ const idleMs = 250;
 const busyMs = 20;
 
 const feedScript = loadScript('feed');
+/** Made once: to make a schema costs more than all else there is to do for a job here. */
+const knownPriority = prioritySchema.catch('normal');
 
 export interface FeederOptions {
   redis: Redis;
@@ -78,7 +80,7 @@ function entriesOf(values: readonly string[]): QueueEntry[] {
     entries.push({
       jobId,
       tenant,
-      priority: prioritySchema.catch('normal').parse(priority),
+      priority: knownPriority.parse(priority),
       round: Number(round),
     });
   }
