@@ -91,3 +91,16 @@ test('a look at an object tells what reading it would, failures too', async () =
     }
   }
 });
+
+test('an object larger than may be read is refused, and one just as large is read', async () => {
+  const place = { bucket: 'system', key: 'large' };
+  const bytes = Buffer.alloc(11);
+  await store.write(place, bytes, { contentType: 'text/plain', signal });
+  const failed = store.read(place, { maxBytes: 10, signal });
+  await assert.rejects(failed, (error) => {
+    assert.ok(error instanceof JobFailure);
+    assert.equal(error.failure.code, 'document-too-large');
+    return true;
+  });
+  assert.equal((await store.read(place, { maxBytes: 11, signal })).bytes.length, 11);
+});
