@@ -10,7 +10,8 @@ import { keysOf } from '@glyphmill/queue/keys';
 import { bulkSize, newTask, type QueueSide, readNothing } from './queue-side.ts';
 
 const tenant = 'bench';
-const shard = 'bench';
+/** Where its keys are. */
+export const ourShard = 'bench';
 const limits: Limits = {
   maxWaiting: 10_000_000,
   tenant: { jobs: 10_000_000, pages: 10_000_000, megapixels: 100_000_000 },
@@ -25,10 +26,10 @@ const outcome = {
 
 /** Our queue, by the same calls as the API and the worker make. */
 export async function openOurs(url: string): Promise<QueueSide> {
-  const address = { url, shard };
+  const address = { url, shard: ourShard };
   const onError = (error: Error) => console.error(error);
   const store = await openJobStore(address, { limits, onError, onWarning: () => {} });
-  const keys = keysOf(shard);
+  const keys = keysOf(ourShard);
   const redis = connectProducer(url, onError);
   await ready(redis, 10_000);
   const queue = openDocumentsQueue(redis, keys, onError);

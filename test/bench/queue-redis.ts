@@ -16,6 +16,8 @@ export interface BenchRedis {
   cpuSeconds(): Promise<number>;
   /** Bytes of data: without what the append-only file waits to be written. */
   dataBytes(): Promise<number>;
+  /** All that counts towards maxmemory. */
+  usedBytes(): Promise<number>;
   field(key: string, field: string): Promise<string | null>;
   stop(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export async function startBenchRedis(
       const read = await info('memory');
       return read('used_memory') - read('mem_aof_buffer') - read('mem_clients_normal');
     },
+    usedBytes: async () => (await info('memory'))('used_memory'),
     field: (key, field) => redis.hget(key, field),
     async stop() {
       redis.disconnect();
