@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Whose queue a process of the bench works with: ours, or BullMQ as it comes. */
-export const sideSchema = z.enum(['ours', 'bare']);
+const sideSchema = z.enum(['ours', 'bare']);
 export type Side = z.infer<typeof sideSchema>;
 
 const positive = z.int().positive();

@@ -5,7 +5,7 @@ import { connectConsumer, ready } from '@glyphmill/queue/connection';
 import type { BenchContext } from './bench-measurement.ts';
 
 /** Shared with the tests of this checkout, so that at most the first one downloads. */
-export const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
+const cacheDir = fileURLToPath(new URL('../../.glyphmill/cache', import.meta.url));
 
 /** A Redis of a measurement's own, and what it says of itself. */
 export interface BenchRedis {

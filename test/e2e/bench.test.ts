@@ -10,12 +10,12 @@ import { repositoryRoot } from './system.ts';
 const folder = mkdtempSync(join(tmpdir(), 'glyphmill-bench-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-function bench(args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
+function bench(args: string[], script = 'bench'): Promise<{ code: unknown; stdout: string; stderr: string }> {
   // What is left behind by the bench would be left in here.
   const env = { ...process.env, TMPDIR: folder };
   const options = { cwd: repositoryRoot, env, timeout: 300_000 };
   return new Promise((resolve) => {
-    execFile('npm', ['run', '--silent', 'bench', '--', ...args], options, (error, stdout, stderr) =>
+    execFile('npm', ['run', '--silent', script, '--', ...args], options, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });
@@ -79,4 +79,17 @@ test('a command line that is not valid is refused with what there is, and nothin
   const help = await bench(['--help']);
   assert.equal(help.code, 0);
   assert.match(help.stdout, /--quick/);
+});
+
+test('the bench of the queue has a command line of the same kind, with a time where something runs for one', async () => {
+  const help = await bench(['--help'], 'bench:queue');
+  assert.equal(help.code, 0, help.stderr);
+  for (const name of ['jobs', 'latency', 'http', 'manifest', 'overload'])
+    assert.match(help.stdout, new RegExp(`^ +[a-e], ${name} `, 'm'));
+  assert.match(help.stdout, /--seconds <n>/);
+  const short = await bench(['--seconds', '0'], 'bench:queue');
+  assert.deepEqual([short.code, short.stdout], [2, '']);
+  const untimed = await bench(['--seconds', '5']);
+  assert.equal(untimed.code, 2);
+  assert.match(untimed.stderr, /--seconds: nothing here runs for a time/);
 });
