@@ -1,4 +1,4 @@
-/** @import { MicroBatchStats } from './operation.js' */
+/** @import { Stats } from '../../../packages/contract/src/stats.ts' */
 import { element } from './dom.js';
 import { share } from './format.js';
 
@@ -15,7 +15,7 @@ const reasons = {
  * How full the micro-batches of the last minute were, by model.
  *
  * @param {HTMLElement} place
- * @param {readonly MicroBatchStats[]} models
+ * @param {Stats['microBatches']} models
  */
 export function showBatches(place, models) {
   const title = element('h2', {}, 'Micro-batches');

@@ -1,4 +1,5 @@
-/** @import { DeadLetter, Stats } from './operation.js' */
+/** @import { DeadLetter } from '../../../packages/contract/src/dead-letter.ts' */
+/** @import { Stats } from '../../../packages/contract/src/stats.ts' */
 import { button, element } from './dom.js';
 import { age, counted } from './format.js';
 

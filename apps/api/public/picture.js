@@ -60,6 +60,11 @@ export function openPicture(place, file) {
         },
       };
     },
+    /** For a page of which there is nothing to be shown. */
+    clear() {
+      place.classList.add('blank');
+      place.replaceChildren();
+    },
     close() {
       URL.revokeObjectURL(url);
       place.replaceChildren();

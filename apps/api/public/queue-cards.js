@@ -1,4 +1,4 @@
-/** @import { Queue } from './operation.js' */
+/** @import { Queue } from '../../../packages/contract/src/queue.ts' */
 import { button, element } from './dom.js';
 import { age } from './format.js';
 import { openSparkline } from './sparkline.js';

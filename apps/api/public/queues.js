@@ -1,4 +1,6 @@
-/** @import { Queue, Stats, DeadLetter } from './operation.js' */
+/** @import { DeadLetter } from '../../../packages/contract/src/dead-letter.ts' */
+/** @import { Queue } from '../../../packages/contract/src/queue.ts' */
+/** @import { Stats } from '../../../packages/contract/src/stats.ts' */
 import { CallError, call, pause, post } from './api.js';
 import { showBatches } from './batch-board.js';
 import { showDeadLetters } from './dead-letters.js';

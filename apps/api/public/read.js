@@ -160,11 +160,11 @@ async function shown(job, { picture, tookMs, signal }) {
   const result = await (await call(`v1/jobs/${job.id}/result?format=json`, { signal })).json();
   place.work.dataset.state = 'done';
   const { lines, pages } = result.usage;
-  place.status.textContent =
-    lines === 0
-      ? 'No text was found.'
-      : `${counted(lines, 'line')} on ${counted(pages, 'page')}, read in ${duration(tookMs)}.`;
-  if (lines === 0) {
+  const found = lines === 0 ? 'No text was found' : `${counted(lines, 'line')} on ${counted(pages, 'page')}`;
+  const { pagesFailed } = job.progress;
+  const failed = pagesFailed === 0 ? '' : ` ${counted(pagesFailed, 'page')} could not be read.`;
+  place.status.textContent = `${found}, read in ${duration(tookMs)}.${failed}`;
+  if (lines === 0 && pagesFailed === 0) {
     say(place.note, 'If there is text on it, try a sharper picture, or one in which the letters are larger.');
   }
   showReading({ job, result, picture, places: place });

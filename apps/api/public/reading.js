@@ -27,6 +27,7 @@ export function showReading({ job, result, picture, places }) {
     if (page.status === 'failed') {
       const text = `This page could not be read: ${page.error.message}`;
       lines.replaceChildren(element('p', { class: 'problem' }, text));
+      picture.clear();
       behind.replaceChildren(showTimeline(job));
       return;
     }

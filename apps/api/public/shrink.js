@@ -2,7 +2,7 @@ import { size } from './format.js';
 
 /** Longer side that a picture which is too large is brought to first; print stays legible on it. */
 const firstSide = 4000;
-const smallestSide = 1000;
+const smallestSide = 600;
 const quality = 0.85;
 
 /**
@@ -25,10 +25,10 @@ export async function fitting(file, maxBytes) {
     );
   }
   try {
-    for (let side = firstSide; side >= smallestSide; side *= 0.7) {
-      const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
-      const width = Math.max(1, Math.round(bitmap.width * scale));
-      const height = Math.max(1, Math.round(bitmap.height * scale));
+    const longer = Math.max(bitmap.width, bitmap.height);
+    for (let side = Math.min(longer, firstSide); side >= smallestSide; side *= 0.75) {
+      const width = Math.max(1, Math.round((bitmap.width * side) / longer));
+      const height = Math.max(1, Math.round((bitmap.height * side) / longer));
       const blob = await encoded(bitmap, width, height);
       if (blob.size <= maxBytes) {
         return {

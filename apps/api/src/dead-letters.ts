@@ -1,5 +1,5 @@
+import { deadLetterSchema } from '@glyphmill/contract/dead-letter';
 import { failureCodeSchema } from '@glyphmill/contract/failure';
-import { jobSchema } from '@glyphmill/contract/job';
 import type { DeadLetterQuery } from '@glyphmill/queue/dead-letters';
 import { z } from 'zod';
 import type { App, Dependencies } from './dependencies.ts';
@@ -19,7 +19,7 @@ const filterSchema = z.strictObject({
 const deadLetterListSchema = z
   .object({
     object: z.literal('list'),
-    data: z.array(jobSchema.extend({ tenant: z.string() }).meta({ id: 'DeadLetter' })),
+    data: z.array(deadLetterSchema),
     nextCursor: z.string().nullable(),
   })
   .meta({ id: 'DeadLetterList' });

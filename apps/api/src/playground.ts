@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { App } from './dependencies.ts';
 
 /** The pages by their addresses; what they load is beside them. */
@@ -10,7 +9,7 @@ const pages = { '/': 'read.html', '/queues': 'queues.html' } as const;
 const folder = new URL('../public/', import.meta.url);
 /** Inter (OFL-1.1), as its package on npm has it: looks the same everywhere, and comes from here like all else. */
 const fontFile = 'inter.woff2';
-const font = '@fontsource-variable/inter/files/inter-latin-wght-normal.woff2';
+const fontUrl = import.meta.resolve('@fontsource-variable/inter/files/inter-latin-wght-normal.woff2');
 
 const mediaTypes: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -54,10 +53,10 @@ export function addPlayground(app: App): void {
   for (const file of readdirSync(folder)) {
     if (extname(file) in mediaTypes && !isPage(file)) addFile(app, `/assets/${file}`, file);
   }
-  addFile(app, `/assets/${fontFile}`, fontFile, fileURLToPath(import.meta.resolve(font)));
+  addFile(app, `/assets/${fontFile}`, fontFile, new URL(fontUrl));
 }
 
-function addFile(app: App, path: string, name: string, source: string | URL = new URL(name, folder)): void {
+function addFile(app: App, path: string, name: string, source = new URL(name, folder)): void {
   const bytes = readFileSync(source);
   const etag = `"${createHash('sha256').update(bytes).digest('base64url')}"`;
   const type = mediaTypes[extname(name)] ?? 'application/octet-stream';

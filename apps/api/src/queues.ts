@@ -1,26 +1,9 @@
+import { type Queue, queueSchema } from '@glyphmill/contract/queue';
 import { type QueueName, type QueueState, queueNames } from '@glyphmill/queue/queue-state';
 import { z } from 'zod';
 import type { App, Dependencies } from './dependencies.ts';
 import { readProblems } from './jobs.ts';
 import { problemResponses } from './problem.ts';
-
-const queueSchema = z
-  .object({
-    object: z.literal('queue'),
-    name: z.enum(queueNames),
-    waiting: z.int().describe('Taken next by whoever is free.'),
-    backlog: z
-      .int()
-      .describe(
-        'Documents whose tenants’ turn is still to come; events of which no delivery has been made yet.',
-      ),
-    active: z.int().describe('In the hands of workers.'),
-    delayed: z.int().describe('Put off, to be tried again.'),
-    paused: z.boolean().describe('Whether workers take nothing more until it is resumed.'),
-    oldestAgeSeconds: z.number().nullable().describe('How long the oldest waits already.'),
-    ratePerSecond: z.number().describe('How many ended per second in the last minute.'),
-  })
-  .meta({ id: 'Queue' });
 
 const queueListSchema = z
   .object({ object: z.literal('list'), data: z.array(queueSchema), nextCursor: z.null() })
@@ -70,7 +53,7 @@ export function addQueueRoutes(app: App, { jobs }: Dependencies): void {
   addTap('resume', 'Let workers go on', jobs.resumeQueue);
 }
 
-function toQueue({ oldestAtMs, perSecond, ...state }: QueueState): z.infer<typeof queueSchema> {
+function toQueue({ oldestAtMs, perSecond, ...state }: QueueState): Queue {
   return {
     object: 'queue',
     ...state,
