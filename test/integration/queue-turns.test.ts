@@ -168,7 +168,7 @@ test('with a worker, twenty documents behind five thousand wait a tenth at most 
         assert.ok(answers.every((answer) => 'kind' in answer && /^(direct|backlog)$/.test(answer.kind)));
       }
       // Their producers have died: what they would have put into the queue is anybody's, without waiting for it here.
-      const leased = await redis.zrange(keys.feeding, 0, -1);
+      const leased = await redis.zrange(keys.feeding, '0', '-1');
       assert.equal(leased.length, shortQueue);
       await redis.zadd(keys.feeding, 'XX', ...leased.flatMap((id) => ['0', id]));
       const small = new Set(jobs.slice(many).map(({ id }) => id));
