@@ -20,7 +20,8 @@ export async function startSuite() {
     async judge(t: TestContext, driver: Driver, run: Run): Promise<void> {
       runs += 1;
       const given = cases.filter(({ not = {} }) => not[driver] === undefined);
-      assert.ok(given.length >= 60, `${given.length} cases are too few`);
+      const byAll = cases.filter(({ not }) => not === undefined).length;
+      assert.ok(byAll >= 60, `${byAll} cases that every client can do are too few`);
       const prepared = await Promise.all(
         given.map((each, index) => prepare(each, `run${runs}/case${index}`)),
       );

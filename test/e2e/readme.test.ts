@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePorts } from 'glyphmill-cli/free-ports';
+import { findPython } from '../conformance/python.ts';
 import { repositoryRoot } from './system.ts';
 
 const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
@@ -124,6 +125,26 @@ test('the lines of docs/batches.md work as they are pasted', async () => {
     output,
     /"source":\{"type":"prefix","bucket":"documents","prefix":"2026\/","glob":"\*\*\.png"/,
   );
+});
+
+test('the lines of docs/sdk.md work as they are pasted: TypeScript', async () => {
+  const [block = ''] = shellBlocksOf(readFileSync(join(repositoryRoot, 'docs/sdk.md'), 'utf8'));
+  const output = await shell(block.replaceAll('http://127.0.0.1:8080', url));
+  assert.match(output, /Water will be off/);
+  assert.match(output, /succeeded \d+ lines\n0 .+\n1 .+\n$/);
+});
+
+test('the lines of docs/sdk.md work as they are pasted: Python', async (t) => {
+  const found = await findPython();
+  if ('missing' in found) {
+    t.skip(found.missing);
+    return;
+  }
+  const page = readFileSync(join(repositoryRoot, 'docs/sdk.md'), 'utf8');
+  const block = /```sh python\n(.*?)```/s.exec(page)?.[1] ?? '';
+  const output = await shell(block.replaceAll('http://127.0.0.1:8080', url));
+  assert.match(output, /Water will be off/);
+  assert.match(output, /succeeded \d+ lines\n0 .+\n$/);
 });
 
 test('the commands of the README work as they are pasted', async () => {
