@@ -30,7 +30,6 @@ const changes: Record<string, unknown> = {
   'api.affinity': { nodeAffinity: {} },
   'webhook.affinity': { nodeAffinity: {} },
   'worker.affinity': { nodeAffinity: {} },
-  'api.resources.requests.cpu': '3',
   'networkPolicy.storePorts': [9999],
   'networkPolicy.blockedCidrs': ['192.0.2.0/24'],
   'worker.gpu.resource': 'example.com/changed',
@@ -117,7 +116,8 @@ function changed(path: string, value: unknown): unknown {
   if (key === 'digest') return `sha256:${'a'.repeat(64)}`;
   if (key === 'sha256') return 'a'.repeat(64);
   if (key === 'url') return 'https://changed.example/models.tar.gz';
-  if (/memory|size|cpu|Limit/i.test(key)) return key === 'maxmemory' ? '3gb' : '3Gi';
+  if (key === 'cpu') return path.includes('requests') ? '1' : '7';
+  if (/memory|size|Limit/i.test(key)) return key === 'maxmemory' ? '3gb' : '3Gi';
   return { ...enums, interval: '7s', requestTimeout: '7m', type: 'NodePort' }[key] ?? 'changed';
 }
 
