@@ -9,7 +9,7 @@ import type { Assignment, Outcome } from './case.ts';
 
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const pythonPackage = join(root, 'packages/client-python');
+export const pythonPackage = join(root, 'packages/client-python');
 const driver = fileURLToPath(new URL('driver.py', import.meta.url));
 /** What the cases need besides the package itself. */
 const needed = ['httpx>=0.25,<1', 'numpy'];
