@@ -196,6 +196,7 @@ test('of a document of several pages each is shown, also what the browser cannot
 }, async () => {
   await withPage(browser, { origin: origin() }, async (page) => {
     await open(page, '/');
+    await page.locator('#choose').waitFor();
     const buffer = await documentOf(3, { 2: await corruptPage() });
     await page.locator('#file').setInputFiles({ name: 'pages.tiff', mimeType: 'image/tiff', buffer });
     await isRead(page);
