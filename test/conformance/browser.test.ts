@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { type BrowserPage, findChromium, openBrowserPage } from './browser.ts';
+import { findChromium, noChromium } from '../e2e/browser.ts';
+import { type BrowserPage, openBrowserPage } from './browser.ts';
 import type { Assignment, Outcome } from './case.ts';
 import { type Suite, startSuite } from './suite.ts';
 
 const chromium = findChromium();
-const skip = chromium === undefined ? 'needs Chromium: install it, or name it in CHROMIUM' : false;
+const skip = chromium === undefined ? noChromium : false;
 
 let dir: string;
 let opened: BrowserPage;
@@ -18,7 +19,7 @@ before(async () => {
   if (chromium === undefined) return;
   dir = await mkdtemp(join(tmpdir(), 'glyphmill-browser-'));
   suite = await startSuite();
-  opened = await openBrowserPage(chromium, dir);
+  opened = await openBrowserPage(dir);
 });
 after(async () => {
   if (chromium === undefined) return;

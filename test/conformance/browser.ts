@@ -1,29 +1,14 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
+import { openBrowser } from '../e2e/browser.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-
-/** Debian's, unless the environment names another. */
-export function findChromium(): string | undefined {
-  return [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path !== undefined && existsSync(path));
-}
-
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 const importMap = {
   imports: {
@@ -33,7 +18,7 @@ const importMap = {
 };
 
 /** A page of a real browser with the client as it is published: compiled, not bundled. `dir` is for what is compiled. */
-export async function openBrowserPage(executablePath: string, dir: string) {
+export async function openBrowserPage(dir: string) {
   const project = join(root, 'test/conformance/tsconfig.browser.json');
   await promisify(execFile)('npx', ['tsc', '-p', project, '--outDir', dir], { cwd: root, timeout: 60_000 });
   const server = createServer(async (request, response) => {
@@ -49,7 +34,7 @@ export async function openBrowserPage(executablePath: string, dir: string) {
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('expected a TCP port');
-  const browser = await chromium.launch({ executablePath, args: flags });
+  const browser = await openBrowser();
   const page: Page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
