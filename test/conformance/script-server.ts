@@ -88,6 +88,8 @@ async function answer(script: Script, request: IncomingMessage, response: Server
     ...shared,
     ...(body === '' ? {} : { 'content-type': type }),
     ...Object.fromEntries(headers),
+    // On a connection that is closed after it, an answer without a length would end wherever it breaks off.
+    ...(reply.reset === 'within' ? { 'content-length': body.length + 100 } : {}),
   });
   if (reply.reset === 'within') {
     response.write(body);
