@@ -100,7 +100,12 @@ export function createHttp(options: HttpOptions): Http {
     send,
     open,
     async json<T>(call: Call): Promise<T> {
-      return JSON.parse((await send(call)).text);
+      const { text } = await send(call);
+      try {
+        return JSON.parse(text);
+      } catch (error) {
+        throw new ConnectionError(`${call.path} was answered with what is no JSON.`, { cause: error });
+      }
     },
   };
 }

@@ -121,6 +121,13 @@ export const refusalCases: Case[] = [
     expect: { error: { code: 'http-404', name: 'ProblemError', status: 404 } },
   },
   {
+    name: 'a page in place of an answer',
+    script: [{ text: '<h1>Sign in</h1>' }],
+    steps: [{ do: 'jobs.get', id: 'job_1' }],
+    expect: { error: { name: 'ConnectionError' }, seen: [{}] },
+    not: { curl: 'it takes what it gets' },
+  },
+  {
     name: 'a redirect is not followed, so that the key goes nowhere else',
     script: [{ status: 307, headers: { location: '$base/elsewhere' } }, { json: { object: 'job' } }],
     steps: [{ do: 'jobs.get', id: 'job_1' }],

@@ -80,7 +80,10 @@ class Http:
     def json(self, method: str, path: str, **parts: Any) -> Steps[Any]:
         policy = {name: parts.pop(name) for name in ("repeatable", "max_retries") if name in parts}
         response = yield from self.send(self.request(method, path, **parts), **policy)
-        return response.json()
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ConnectionError(f"{path} was answered with what is no JSON.") from error
 
     def _retries(self, max_retries: Optional[int]) -> int:
         return self.max_retries if max_retries is None else max_retries
