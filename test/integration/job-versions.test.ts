@@ -8,6 +8,7 @@ import { type Engine, openEngine } from '@glyphmill/engine/engine';
 import { type Models, openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
+import { createPageWriter } from 'glyphmill-worker/live-pages';
 import { createPipeline } from 'glyphmill-worker/pipeline';
 import sharp from 'sharp';
 import { type Api, type Caller, type Stores, startApi, startStores } from './api-setup.ts';
@@ -43,13 +44,14 @@ before(async () => {
     log: quietLog(),
   });
   engine = openEngine({ models, decoders: 1, decodeDeadlineMs: 20_000, maxPagePixels: 1e6, maxPages: 50 });
+  const system = { store: api.objects, systemBucket: api.config.s3SystemBucket };
   consumer = await startConsumer({
     address: api.address,
     concurrency: 8,
     handler: createPipeline({
       engine,
-      store: api.objects,
-      systemBucket: api.config.s3SystemBucket,
+      ...system,
+      pageWriter: createPageWriter({ ...system, onWarning: () => {} }),
       models: () => models.info(),
       documentsInMemory: 4,
       maxDocumentBytes: 1e7,

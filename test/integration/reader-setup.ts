@@ -3,6 +3,7 @@ import { type BatchEvent, openModels } from '@glyphmill/inference/models';
 import { startConsumer } from '@glyphmill/queue/consumer';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { removeLeftovers } from 'glyphmill-worker/leftovers';
+import { createPageWriter } from 'glyphmill-worker/live-pages';
 import { createPipeline } from 'glyphmill-worker/pipeline';
 import type { Api } from './api-setup.ts';
 
@@ -31,17 +32,20 @@ export async function startReader(api: Api, { repository, model }: { repository:
     maxPagePixels: 10e6,
     maxPages: 1000,
   });
+  const system = { store: api.objects, systemBucket: api.config.s3SystemBucket };
+  const onWarning = (message: string, { key }: { key?: string }) => warnings.push(`${message}: ${key}`);
+  const pageWriter = createPageWriter({ ...system, onWarning });
   const handler = createPipeline({
     engine,
-    store: api.objects,
-    systemBucket: api.config.s3SystemBucket,
+    ...system,
+    pageWriter,
     models: () => models.info(),
     documentsInMemory: 2,
     maxDocumentBytes: 50e6,
     fetchTimeoutMs: 10_000,
     jobTimeoutMs: 60_000,
     onStages: () => {},
-    onWarning: (message, { key }) => warnings.push(`${message}: ${key}`),
+    onWarning,
   });
   const consumer = await startConsumer({
     address: api.address,
@@ -50,8 +54,7 @@ export async function startReader(api: Api, { repository, model }: { repository:
     models: () => models.info(),
     onAttempt: (report) => {
       reports.push(report);
-      const system = { store: api.objects, systemBucket: api.config.s3SystemBucket };
-      void removeLeftovers(report, { ...system, onWarning: (message) => warnings.push(message) });
+      void removeLeftovers(report, { ...system, pageWriter, onWarning: (message) => warnings.push(message) });
     },
     onWarning: () => {},
   });

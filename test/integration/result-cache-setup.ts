@@ -12,6 +12,7 @@ import { startConsumer } from '@glyphmill/queue/consumer';
 import type { JobRecord } from '@glyphmill/queue/job-record';
 import { type CachedResults, openCachedResults } from '@glyphmill/queue/result-cache';
 import { openObjectStore } from '@glyphmill/storage/object-store';
+import { createPageWriter } from 'glyphmill-worker/live-pages';
 import { createPipeline } from 'glyphmill-worker/pipeline';
 import { createResultCache } from 'glyphmill-worker/result-cache';
 import { newJob, startTestRedis, type TestQueue, until, withTestQueue } from './queue-setup.ts';
@@ -103,6 +104,7 @@ export function withReader(
       handler: createPipeline({
         engine: unusual.engine ?? engine,
         store,
+        pageWriter: createPageWriter({ store, systemBucket, onWarning: () => {} }),
         resultCache,
         systemBucket,
         models: served,

@@ -1,6 +1,7 @@
 import { pagesPrefix } from '@glyphmill/contract/object-key';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
+import type { PageWriter } from './live-pages.ts';
 
 const removeTimeoutMs = 10_000;
 
@@ -12,16 +13,18 @@ export async function removeLeftovers(
   { attempt: { jobId, task }, ended, pages = 0 }: AttemptReport,
   options: {
     store: Pick<ObjectStore, 'remove' | 'removeAll'>;
+    pageWriter: PageWriter;
     systemBucket: string;
     onWarning: (message: string, facts: { jobId: string; error: unknown }) => void;
   },
 ): Promise<void> {
-  const { store, systemBucket, onWarning } = options;
+  const { store, pageWriter, systemBucket, onWarning } = options;
   const removing: Promise<void>[] = [];
   const signal = AbortSignal.timeout(removeTimeoutMs);
   if (ended === 'succeeded' && task.inline !== null) removing.push(store.remove(task.document, { signal }));
   if ((ended === 'succeeded' || ended === 'partial') && pages > 1) {
-    removing.push(store.removeAll({ bucket: systemBucket, prefix: pagesPrefix(jobId) }, { signal }));
+    const pages = { bucket: systemBucket, prefix: pagesPrefix(jobId) };
+    removing.push(pageWriter.settled(jobId).then(() => store.removeAll(pages, { signal })));
   }
   for (const removal of await Promise.allSettled(removing)) {
     if (removal.status === 'fulfilled') continue;

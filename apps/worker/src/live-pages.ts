@@ -10,8 +10,14 @@ import type { ObjectStore } from '@glyphmill/storage/object-store';
 export interface LivePages {
   /** Writes the page that has just been read, if any, and then reports how far the attempt is. */
   progress(progress: ScanProgress): void;
-  /** Drops what is not written yet; nothing is written or reported from then on. */
-  close(): Promise<void>;
+  /** Drops what is not on the wire yet; nothing is reported from then on. */
+  close(): void;
+}
+
+export interface PageWriter {
+  open(jobId: string, report: (pages: PagesProgress) => void): LivePages;
+  /** Resolves once nothing of this job is on the wire: a write that was given up may land all the same. */
+  settled(jobId: string): Promise<void>;
 }
 
 export interface LivePagesOptions {
@@ -34,14 +40,17 @@ const maxFailures = 3;
  * Makes pages readable while their job runs. Only for people to look at: what does not work here is warned of, and
  * holds up neither the pages nor the job.
  */
-export function createLivePages({ store, systemBucket, onWarning }: LivePagesOptions) {
+export function createPageWriter({ store, systemBucket, onWarning }: LivePagesOptions): PageWriter {
   const places = new Budget(maxWrites);
+  /** What is on the wire, by job. */
+  const onWire = new Map<string, Set<Promise<unknown>>>();
 
-  return (jobId: string, report: (pages: PagesProgress) => void): LivePages => {
+  return { open, settled: async (jobId) => void (await Promise.allSettled(onWire.get(jobId) ?? [])) };
+
+  function open(jobId: string, report: (pages: PagesProgress) => void): LivePages {
     const ending = new AbortController();
     // Every page that waits for its turn listens to it.
     setMaxListeners(0, ending.signal);
-    const writing = new Set<Promise<void>>();
     const counts = { pagesTotal: 0, pagesDone: 0, pagesFailed: 0, megapixels: 0 };
     let failures = 0;
 
@@ -49,13 +58,9 @@ export function createLivePages({ store, systemBucket, onWarning }: LivePagesOpt
       progress({ pagesTotal, megapixels, page }) {
         Object.assign(counts, { pagesTotal, megapixels });
         if (page === undefined) return report({ ...counts });
-        const written = keep(page).finally(() => writing.delete(written));
-        writing.add(written);
+        void keep(page);
       },
-      async close() {
-        ending.abort();
-        await Promise.all(writing);
-      },
+      close: () => ending.abort(),
     };
 
     /** Only a page that can be read counts as done, but for one that cannot be written. */
@@ -72,7 +77,7 @@ export function createLivePages({ store, systemBucket, onWarning }: LivePagesOpt
       try {
         const leave = await places.take(1, ending.signal);
         try {
-          return failures < maxFailures && (await put(page));
+          return failures < maxFailures && (await onTheWire(put(page)));
         } finally {
           leave();
         }
@@ -89,12 +94,20 @@ export function createLivePages({ store, systemBucket, onWarning }: LivePagesOpt
       await store.write(
         { bucket: systemBucket, key: pageKey(jobId, page.number) },
         Buffer.from(JSON.stringify(page)),
-        {
-          contentType: 'application/json',
-          signal: AbortSignal.any([ending.signal, AbortSignal.timeout(writeTimeoutMs)]),
-        },
+        { contentType: 'application/json', signal: AbortSignal.timeout(writeTimeoutMs) },
       );
       return true;
     }
-  };
+
+    async function onTheWire<T>(write: Promise<T>): Promise<T> {
+      const writes = onWire.get(jobId) ?? new Set();
+      onWire.set(jobId, writes.add(write));
+      try {
+        return await write;
+      } finally {
+        writes.delete(write);
+        if (writes.size === 0 && onWire.get(jobId) === writes) onWire.delete(jobId);
+      }
+    }
+  }
 }

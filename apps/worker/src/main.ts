@@ -14,6 +14,7 @@ import { openObjectStore } from '@glyphmill/storage/object-store';
 import { logAttempt } from './attempt-log.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { removeLeftovers } from './leftovers.ts';
+import { createPageWriter } from './live-pages.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createMicroBatchTally } from './micro-batch-tally.ts';
 import { createPipeline } from './pipeline.ts';
@@ -94,9 +95,11 @@ async function start(config: WorkerConfig): Promise<void> {
     onOutcome: metrics.onCache,
     onWarning,
   });
+  const pageWriter = createPageWriter({ store, systemBucket: config.s3SystemBucket, onWarning });
   const pipeline = createPipeline({
     engine,
     store,
+    pageWriter,
     resultCache,
     systemBucket: config.s3SystemBucket,
     documentsInMemory: config.decoders + fetchedAhead,
@@ -121,7 +124,7 @@ async function start(config: WorkerConfig): Promise<void> {
       traces.onAttempt(report);
       logAttempt(log, report);
       // The job has ended; nobody waits for this.
-      void removeLeftovers(report, { store, systemBucket: config.s3SystemBucket, onWarning });
+      void removeLeftovers(report, { store, pageWriter, systemBucket: config.s3SystemBucket, onWarning });
     },
     onWarning: (message, error) => log.warn(error === undefined ? {} : { err: error }, message),
   });

@@ -7,7 +7,7 @@ import type { Engine } from '@glyphmill/engine/engine';
 import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
 import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
-import { createLivePages, type LivePages, type LivePagesOptions } from './live-pages.ts';
+import type { LivePages, LivePagesOptions, PageWriter } from './live-pages.ts';
 import type { ResultCache } from './result-cache.ts';
 import type { AttemptTraces } from './trace-attempts.ts';
 
@@ -17,6 +17,7 @@ export interface PipelineOptions {
   /** Without it every document is read. */
   resultCache?: ResultCache;
   systemBucket: string;
+  pageWriter: Pick<PageWriter, 'open'>;
   /** What this worker serves now. */
   models: () => readonly Pick<ServedModel, 'role' | 'name' | 'version'>[];
   /** Documents whose bytes may be in memory at once: those being fetched and those being decoded. */
@@ -43,7 +44,6 @@ const writeTimeoutMs = 30_000;
 export function createPipeline(options: PipelineOptions): Handler {
   const { engine, store, resultCache } = options;
   const inMemory = new Budget(options.documentsInMemory);
-  const openLivePages = createLivePages(options);
   const inSpan = <T>(attempt: Attempt, name: string, work: () => Promise<T>) =>
     options.traces === undefined ? work() : options.traces.inSpan(attempt, name, work);
 
@@ -51,7 +51,7 @@ export function createPipeline(options: PipelineOptions): Handler {
     expectServed(attempt.task);
     expectAllowed(attempt.task);
     const limit = createTimeLimit(timeoutMsOf(attempt.task));
-    const live = openLivePages(attempt.jobId, context.progress);
+    const live = options.pageWriter.open(attempt.jobId, context.progress);
     try {
       return await read(attempt, {
         progress: live.progress,
@@ -64,7 +64,7 @@ export function createPipeline(options: PipelineOptions): Handler {
       });
     } finally {
       limit.clear();
-      await live.close();
+      live.close();
     }
   };
 
