@@ -7,14 +7,29 @@ import type { Group, Row } from './row.ts';
 import { type Outcome, outcomeLine, runGroups } from './run.ts';
 import { closeFaultSystems } from './system.ts';
 
-// `npm run test:faults`: the fault matrix, one line for each row. With `--kills 20 --jobs 5000 [--redis]`: kills.ts. With
-// `--random --minutes 30 [--seed 7]`: random.ts.
+const usage = `npm run test:faults -- [--rows <list>] [--at-once <n>]
+                        --kills <n> [--jobs <n>] [--redis]
+                        --random [--minutes <n>] [--seed <n>]
+
+The fault matrix, one line for each row: what is done to the system, what is promised, how long it took.
+
+  --rows <list>    of these numbers, for example 1,13,24; default: all
+  --at-once <n>    systems side by side; default: 3
+  --kills <n>      instead: so many SIGKILLs of workers and API while jobs go through; with --redis of Redis too
+  --jobs <n>       default: 5000
+  --random         instead: faults drawn by chance while jobs go through
+  --minutes <n>    default: 30
+  --seed <n>       draws the same faults again; default: a new one, which is printed
+
+Exit codes: 0 every promise was kept or skipped with a reason; 1 one was broken.
+`;
 
 /** Systems side by side: most rows wait, and few compute. */
 const defaultAtOnce = 3;
 
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean' },
     rows: { type: 'string' },
     'at-once': { type: 'string' },
     kills: { type: 'string' },
@@ -36,7 +51,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void closeFaultSystems().finally(() => process.exit(1)));
 }
 
-if (values.random) {
+if (values.help) process.stdout.write(usage);
+else if (values.random) {
   const { minutes = '30', seed = `${randomInt(1e6)}` } = values;
   await runRandom({ minutes: Number(minutes), seed: Number(seed), say: console.log });
 } else if (values.kills !== undefined) {
