@@ -38,6 +38,8 @@ export function connectSubscriber(url: string, onError: OnConnectionError): Redi
     // One that fails was under way when the connection broke, and says no more than that.
     if (redis.status === 'ready') redis.ping().catch(() => {});
   }, pingEveryMs);
+  // One that is given up while Redis is away never comes to its end.
+  asking.unref();
   redis.once('end', () => clearInterval(asking));
   return redis;
 }
