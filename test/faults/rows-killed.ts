@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { isFinal } from '@glyphmill/contract/job';
 import { until } from '../integration/queue-setup.ts';
 import { largeResultDocument, slowDocument } from './documents.ts';
-import { openLedger } from './ledger.ts';
+import { type Expected, type Ledger, openLedger } from './ledger.ts';
+import type { Trap } from './proxy.ts';
 import { type Row, seconds } from './row.ts';
 import { callOf } from './scripts.ts';
 import type { FaultSystem } from './system.ts';
@@ -20,11 +21,8 @@ export const killedDuringDecode: Row = {
   quick: true,
   async run(system) {
     const ledger = openLedger(system, 'row-1');
-    await system.put('row-1/slow', slowDocument());
-    const begun = system.proxy.trap(callOf('begin'), 'after');
-    const id = await ledger.submit({ key: 'row-1/slow', expected: { text: '' } });
+    const { id, begun } = await submitSlow(system, ledger, { key: 'row-1/slow', expected: { text: '' } });
     await within('decoding begins', begun.seen);
-    await ledger.submitLines(6);
     const killedMs = Date.now();
     await system.worker.crash();
     await ledger.check();
@@ -95,11 +93,8 @@ export const killedThrice: Row = {
   quick: true,
   async run(system) {
     const ledger = openLedger(system, 'row-4');
-    await system.put('row-4/slow', slowDocument());
-    let begun = system.proxy.trap(callOf('begin'), 'after');
-    const id = await ledger.submit({ key: 'row-4/slow', expected: { codes: ['worker-lost'] } });
-    await within('decoding begins', begun.seen);
-    await ledger.submitLines(6);
+    const expected = { codes: ['worker-lost' as const] };
+    let { id, begun } = await submitSlow(system, ledger, { key: 'row-4/slow', expected });
     for (let kill = 1; kill <= 3; kill += 1) {
       await within(`decoding begins for the ${kill}. time`, begun.seen);
       begun = system.proxy.trap(callOf('begin', id), 'after');
@@ -111,6 +106,25 @@ export const killedThrice: Row = {
     return '';
   },
 };
+
+/** A document that takes its time and others with it, none of which is begun before the trap for it is set. */
+async function submitSlow(
+  system: FaultSystem,
+  ledger: Ledger,
+  { key, expected }: { key: string; expected: Expected },
+): Promise<{ id: string; begun: Trap }> {
+  const tell = async (order: 'pause' | 'resume') => {
+    const response = await system.call(`/v1/queues/documents/${order}`, { method: 'POST' });
+    assert.equal(response.status, 200, await response.text());
+  };
+  await system.put(key, slowDocument());
+  await tell('pause');
+  const id = await ledger.submit({ key, expected });
+  await ledger.submitLines(6);
+  const begun = system.proxy.trap(callOf('begin', id), 'after');
+  await tell('resume');
+  return { id, begun };
+}
 
 /** Ends the locks of jobs whose worker is dead, as time would. */
 async function expireLocks({ redis: { client }, keys }: FaultSystem): Promise<void> {
