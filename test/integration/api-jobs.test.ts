@@ -235,6 +235,7 @@ test('the limits in force and the tenant’s webhook secret can be asked for', a
       tenantPages: 20_000,
       tenantMegapixels: 100_000,
       recognizeConcurrency: 32,
+      submitConcurrency: 128,
       ...batchLimits,
       eventStreams: 1000,
       requestTimeoutSeconds: 60,

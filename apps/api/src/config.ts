@@ -54,6 +54,11 @@ export const apiSettings = {
     integer(1, 100_000_000).default(100_000),
     'Megapixels of one tenant’s running jobs at which further jobs are refused.',
   ),
+  submitConcurrency: setting(
+    'SUBMIT_CONCURRENCY',
+    integer(1, 10_000).default(128),
+    'Calls of POST /v1/jobs that one process works on at once; more are told to come back in a second.',
+  ),
   recognizeTimeoutSeconds: setting(
     'RECOGNIZE_TIMEOUT_SECONDS',
     integer(1, 60).default(10),

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { callerOf } from './authenticate.ts';
 import { limitsOf } from './config.ts';
 import type { App, Dependencies } from './dependencies.ts';
+import { createGate } from './gate.ts';
 import { readIdempotencyKey, submitOnce } from './idempotency.ts';
 import { etagOf, matchesEtag, pollAfterSeconds, toJob } from './job-view.ts';
 import { Problem, problemResponses } from './problem.ts';
@@ -41,11 +42,16 @@ const listQuerySchema = z.strictObject({
 export function addJobRoutes(app: App, dependencies: Dependencies, closing: AbortSignal): void {
   const { config, jobs } = dependencies;
   const baseUrl = config.publicUrl ?? '';
+  const gate = createGate({
+    most: config.submitConcurrency,
+    detail: `No more than ${config.submitConcurrency} jobs are taken in at once; try again shortly.`,
+  });
 
   app.post(
     '/v1/jobs',
     {
       config: { scope: 'jobs:write' },
+      onRequest: gate.enter,
       schema: {
         operationId: 'createJob',
         summary: 'Submit one document',
@@ -78,6 +84,7 @@ export function addJobRoutes(app: App, dependencies: Dependencies, closing: Abor
           },
         },
       );
+      gate.leave(request);
       const { record: submitted, usage } = once.submitted;
       reply.headers(rateLimitHeaders(usage, limitsOf(config).tenant));
       if (once.isReplay) reply.header('idempotent-replayed', 'true');

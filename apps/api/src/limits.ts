@@ -34,6 +34,7 @@ export function addLimitRoutes(app: App, { config }: Dependencies): void {
       tenantMegapixels: config.tenantMaxMegapixels,
       eventStreams: maxEventStreams,
       recognizeConcurrency: config.recognizeConcurrency,
+      submitConcurrency: config.submitConcurrency,
       requestTimeoutSeconds: config.requestTimeoutSeconds,
     }),
   );

@@ -7,8 +7,9 @@ import { z } from 'zod';
 import { callerOf } from './authenticate.ts';
 import { limitsOf } from './config.ts';
 import type { App, Dependencies } from './dependencies.ts';
+import { createGate } from './gate.ts';
 import { acceptJob, noSuchJob } from './jobs.ts';
-import { Problem, problemResponses } from './problem.ts';
+import { problemResponses } from './problem.ts';
 import { rateLimitHeaders } from './rate-limit.ts';
 import { multipartBodySchema, readRecognition, recognizeBodySchema } from './recognize-body.ts';
 import { readResult, sendResult } from './results.ts';
@@ -31,7 +32,12 @@ export function addRecognizeRoute(app: App, dependencies: Dependencies, closing:
   // In a scope of its own: no other route takes these media types.
   app.register(async (scope: App) => {
     acceptImages(scope, config.maxUploadBytes);
-    limitConcurrency(scope, config.recognizeConcurrency);
+    // Each call holds its image in memory.
+    const gate = createGate({
+      most: config.recognizeConcurrency,
+      detail: `${config.recognizeConcurrency} callers wait here already; try again shortly, or submit a job instead.`,
+    });
+    scope.addHook('onRequest', gate.enter);
     scope.post(
       '/v1/recognize',
       {
@@ -118,21 +124,4 @@ function acceptImages(scope: App, maxUploadBytes: number): void {
   const asItIs = async (_request: FastifyRequest, body: Buffer) => body;
   scope.addContentTypeParser('application/octet-stream', whole, asItIs);
   scope.addContentTypeParser(/^image\//, whole, asItIs);
-}
-
-/** Each call holds its image in memory: how many may run at once is bounded. */
-function limitConcurrency(scope: App, maximum: number): void {
-  let running = 0;
-  scope.addHook('onRequest', async (_request, reply) => {
-    if (running >= maximum) {
-      throw new Problem('queue-full', {
-        detail: `${maximum} callers wait here already; try again shortly, or submit a job instead.`,
-        retryAfterSeconds: 1,
-      });
-    }
-    running += 1;
-    reply.raw.once('close', () => {
-      running -= 1;
-    });
-  });
 }

@@ -433,6 +433,7 @@ export type Limits = {
   /** Rejections of a batch that are told one by one. */
   batchRejections: number;
   recognizeConcurrency: number;
+  submitConcurrency: number;
   /** Event streams that one process of the API keeps open. */
   eventStreams: number;
   requestTimeoutSeconds: number;

@@ -31,6 +31,7 @@ export const limitsSchema = z
     batchesIngesting: z.int().describe('Batches of yours whose jobs are still being made.'),
     batchRejections: z.int().describe('Rejections of a batch that are told one by one.'),
     recognizeConcurrency: z.int(),
+    submitConcurrency: z.int(),
     eventStreams: z.int().describe('Event streams that one process of the API keeps open.'),
     requestTimeoutSeconds: z.int(),
   })

@@ -527,6 +527,7 @@ class Limits:
     batch_rejections: int
     """Rejections of a batch that are told one by one."""
     recognize_concurrency: int
+    submit_concurrency: int
     event_streams: int
     """Event streams that one process of the API keeps open."""
     request_timeout_seconds: int
