@@ -259,6 +259,18 @@ test('a decoder that needs too much memory is told from one that crashes', async
   decoder.kill();
 });
 
+test('a worker that stood still hears first what the decoder answered meanwhile, and then looks at the clock', async () => {
+  const deadlineMs = 5000;
+  const signal = new AbortController().signal;
+  const decoder = startDecoder({ deadlineMs, memoryBytes: 1e9 });
+  await decoder.open({ bytes: notice, maxPagePixels: 10e6, maxPages: 1 }, signal);
+  const answered = decoder.page({ number: 1, maxSideLength: 960 }, signal);
+  // As a stopped process, or one on a machine that is starved.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, deadlineMs + 500);
+  assert.ok((await answered).width > 0);
+  decoder.kill();
+});
+
 test('a document that waits for its lines holds none of its bytes', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');

@@ -4,6 +4,7 @@ import { type FailureCode, JobFailure } from '@glyphmill/contract/failure';
 import { childEnvironment } from '@glyphmill/inference/child-environment';
 import { typescriptArgs } from '@glyphmill/inference/typescript-args';
 import type { z } from 'zod';
+import { startDeadline } from './deadline.ts';
 import { answerSchemas, type DecodeRequest, refusalSchema } from './decode-messages.ts';
 
 /**
@@ -54,11 +55,11 @@ export function startDecoder(options: DecoderOptions): Decoder {
 
   function exchange(request: DecodeRequest, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => leave(late(options.deadlineMs)), options.deadlineMs);
+      const stopDeadline = startDeadline(options.deadlineMs, () => leave(late(options.deadlineMs)));
       // Pixels are being made for nobody: the child starts anew rather than finish.
       const abort = () => leave(failed('decode-crashed', 'was stopped'));
       const settle = () => {
-        clearTimeout(timer);
+        stopDeadline();
         signal.removeEventListener('abort', abort);
         onGone.delete(fail);
         child.off('message', answer);
