@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -19,20 +19,24 @@ const runDeadlineMs = 120_000;
 /** A Python with what the client needs, kept for later runs; or why there is none. */
 export async function findPython(): Promise<{ python: string } | { missing: string }> {
   const dir = join(cacheDir, 'python');
-  const python = join(dir, 'bin/python');
-  const isReady = join(dir, 'ready');
-  if (existsSync(isReady)) return { python };
+  const found = { python: join(dir, 'bin/python') };
+  if (existsSync(dir)) return found;
+  // Made aside and then put there whole, since other tests may be making theirs.
+  const own = `${dir}-${process.pid}`;
   try {
     await mkdir(cacheDir, { recursive: true });
-    await execute('python3', ['-m', 'venv', '--clear', dir], { timeout: installDeadlineMs });
-    await execute(python, ['-m', 'pip', 'install', '--quiet', '--retries', '0', ...needed], {
-      timeout: installDeadlineMs,
+    await execute('python3', ['-m', 'venv', '--clear', own], { timeout: installDeadlineMs });
+    const install = ['-m', 'pip', 'install', '--quiet', '--retries', '0', ...needed];
+    await execute(join(own, 'bin/python'), install, { timeout: installDeadlineMs });
+    await rename(own, dir).catch((error: unknown) => {
+      if (!existsSync(dir)) throw error;
     });
-    await writeFile(isReady, '');
-    return { python };
+    return found;
   } catch (error) {
     const [why] = (error instanceof Error ? error.message : String(error)).split('\n');
     return { missing: `needs python3 with venv, and ${needed.join(' and ')}: ${why}` };
+  } finally {
+    await rm(own, { recursive: true, force: true });
   }
 }
 
