@@ -45,6 +45,23 @@ test('who comes while all places are taken is told to come back, and let in when
   await until('the place is free', async () => (await status()) === 202);
 });
 
+test('who hangs up with requests that nobody has answered yet leaves no place taken', async () => {
+  const { id } = await caller.submit();
+  const { hostname, port } = new URL(api.baseUrl);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  const head = `Host: x\r\nAuthorization: Bearer ${caller.key}\r\n`;
+  // The refusal of the second waits behind the answer to the first, which takes its time.
+  socket.write(
+    `GET /v1/jobs/${id}?wait=30 HTTP/1.1\r\n${head}\r\nPOST /v1/jobs HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`,
+  );
+  // Whoever comes after this is behind it.
+  await caller.get('/v1/jobs');
+  await until('the place is taken', async () => (await status()) === 503);
+  socket.destroy();
+  await until('the place is free', async () => (await status()) === 202);
+});
+
 test('who waits for a job’s end takes no place meanwhile', async () => {
   const headers = { prefer: 'wait=5' };
   const waiting = caller.call('POST', '/v1/jobs', { json: { source: s3Source }, headers });

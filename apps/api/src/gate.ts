@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from './problem.ts';
 
@@ -17,11 +18,31 @@ const retryAfterSeconds = 1;
  */
 export function createGate({ most, detail }: { most: number; detail: string }): Gate {
   const inside = new Set<FastifyRequest>();
+  /** Of each connection, what came by it. */
+  const cameBy = new WeakMap<Socket, Set<FastifyRequest>>();
+
+  /** Where a connection ends, answers that were waiting for their turn on it are never told so. */
+  function leaveWith(socket: Socket, request: FastifyRequest): void {
+    const requests = cameBy.get(socket) ?? new Set();
+    if (!cameBy.has(socket)) {
+      cameBy.set(socket, requests);
+      socket.once('close', () => {
+        for (const gone of requests) inside.delete(gone);
+      });
+    }
+    requests.add(request);
+  }
+
   return {
     async enter(request, reply) {
       if (inside.size >= most) throw new Problem('queue-full', { detail, retryAfterSeconds });
       inside.add(request);
-      reply.raw.once('close', () => inside.delete(request));
+      const { socket } = request.raw;
+      leaveWith(socket, request);
+      reply.raw.once('close', () => {
+        inside.delete(request);
+        cameBy.get(socket)?.delete(request);
+      });
     },
     leave: (request) => void inside.delete(request),
   };
