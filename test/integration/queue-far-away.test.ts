@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { commit } from '@glyphmill/queue/attempt';
 import { startConsumer } from '@glyphmill/queue/consumer';
@@ -9,8 +6,7 @@ import { startDeliveryConsumer } from '@glyphmill/queue/deliveries';
 import { openJobStore } from '@glyphmill/queue/job-store';
 import { keysOf, type QueueAddress } from '@glyphmill/queue/keys';
 import { startOutboxRelay } from '@glyphmill/queue/outbox';
-import { type FaultProxy, startProxy } from '../faults/proxy.ts';
-import { type RedisServer, startRedisServer } from '../faults/redis-server.ts';
+import { type ProxiedRedis, startProxiedRedis } from './proxied-redis.ts';
 import { begin, newJob, newShard, succeeded, testLimits, until } from './queue-setup.ts';
 
 const inHand = 48;
@@ -19,33 +15,25 @@ const latencyMs = 100;
 /** Half of what it takes to bring all of them one after the other. */
 const soonMs = (inHand * 2 * latencyMs) / 2;
 
-let dir: string;
-let redis: RedisServer;
-let proxy: FaultProxy;
+let server: ProxiedRedis;
 before(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'glyphmill-far-'));
-  redis = await startRedisServer(dir);
-  proxy = await startProxy(redis.port);
+  server = await startProxiedRedis();
 });
-after(async () => {
-  await proxy?.close();
-  await redis?.stop();
-  await rm(dir, { recursive: true, force: true });
-});
+after(() => server?.stop());
 
 /** A queue with so many jobs, by the address of those who are near and of those who are far away. */
 async function withFilled(
   run: (queue: { near: QueueAddress; far: QueueAddress; ids: string[] }) => Promise<void>,
 ): Promise<void> {
   const shard = newShard();
-  const near = { url: `redis://127.0.0.1:${redis.port}`, shard };
-  const far = { url: `redis://127.0.0.1:${proxy.port}`, shard };
+  const near = { url: server.urls.near, shard };
+  const far = { url: server.urls.far, shard };
   const store = await openJobStore(near, { limits: testLimits, onError: () => {}, onWarning: () => {} });
   try {
     const webhook = { url: 'http://127.0.0.1:1/hook', events: null };
     const jobs = Array.from({ length: inHand }, () => newJob({ webhook }));
     for (const job of jobs) await store.submit(job);
-    proxy.travel({ latencyMs });
+    server.proxy.travel({ latencyMs });
     await run({ near, far, ids: jobs.map(({ id }) => id) });
   } finally {
     await store.close();
@@ -96,11 +84,11 @@ test('so does a webhook process with deliveries', () =>
   withFilled(async ({ near, far, ids }) => {
     const keys = keysOf(near.shard);
     for (const id of ids) {
-      const attempt = await begin(redis.client, keys, id);
-      await commit(redis.client, keys, { attempt, outcome: succeeded });
+      const attempt = await begin(server.redis.client, keys, id);
+      await commit(server.redis.client, keys, { attempt, outcome: succeeded });
     }
     const relay = await startOutboxRelay({ address: near, attempts: 2, onError: () => {} });
-    const waiting = () => redis.client.llen(`${keys.prefix}:deliveries:wait`);
+    const waiting = () => server.redis.client.llen(`${keys.prefix}:deliveries:wait`);
     await until('all are to be delivered', async () => (await waiting()) === inHand);
     await relay.close();
     const { work, expectSoon } = createWork();

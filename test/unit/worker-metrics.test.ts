@@ -1,28 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { newId } from '@glyphmill/contract/id';
-import { taskSchema } from '@glyphmill/contract/message';
 import type { AttemptReport } from '@glyphmill/queue/job-run';
 import { createWorkerMetrics } from 'glyphmill-worker/metrics';
-
-const task = taskSchema.parse({
-  document: { bucket: 'in', key: 'scan.png', versionId: null, ifMatch: null },
-  inline: null,
-  mode: 'document',
-  model: 'default',
-  options: {},
-  webhook: null,
-  priority: 'normal',
-  ttlSeconds: 3600,
-  timeoutSeconds: null,
-  places: null,
-  metadata: {},
-});
+import { newJob } from '../integration/queue-setup.ts';
 
 /** Of a job that was submitted 90 seconds ago. */
 function report(end: Pick<AttemptReport, 'ended' | 'failure'>): AttemptReport {
   const life = { number: 1, crashes: 0, createdAtMs: Date.now() - 90_000, deadlineMs: null, token: 'att_1' };
-  return { attempt: { jobId: newId('job'), tenant: 'acme', task, ...life }, durationMs: 2000, ...end };
+  const { id: jobId, tenant, task } = newJob();
+  return { attempt: { jobId, tenant, task, ...life }, durationMs: 2000, ...end };
 }
 
 test('a job is timed from its submission, once, at its end; a failed one is a dead letter by its reason', async () => {

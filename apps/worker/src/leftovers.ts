@@ -13,7 +13,7 @@ export async function removeLeftovers(
   { attempt: { jobId, task }, ended, pages = 0 }: AttemptReport,
   options: {
     store: Pick<ObjectStore, 'remove' | 'removeAll'>;
-    pageWriter: PageWriter;
+    pageWriter: Pick<PageWriter, 'settled'>;
     systemBucket: string;
     onWarning: (message: string, facts: { jobId: string; error: unknown }) => void;
   },

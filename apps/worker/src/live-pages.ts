@@ -20,7 +20,7 @@ export interface PageWriter {
   settled(jobId: string): Promise<void>;
 }
 
-export interface LivePagesOptions {
+export interface PageWriterOptions {
   store: ObjectStore;
   systemBucket: string;
   onWarning: (message: string, facts: { jobId: string; key: string; error: unknown }) => void;
@@ -40,7 +40,7 @@ const maxFailures = 3;
  * Makes pages readable while their job runs. Only for people to look at: what does not work here is warned of, and
  * holds up neither the pages nor the job.
  */
-export function createPageWriter({ store, systemBucket, onWarning }: LivePagesOptions): PageWriter {
+export function createPageWriter({ store, systemBucket, onWarning }: PageWriterOptions): PageWriter {
   const places = new Budget(maxWrites);
   /** What is on the wire, by job. */
   const onWire = new Map<string, Set<Promise<unknown>>>();
@@ -106,7 +106,7 @@ export function createPageWriter({ store, systemBucket, onWarning }: LivePagesOp
         return await write;
       } finally {
         writes.delete(write);
-        if (writes.size === 0 && onWire.get(jobId) === writes) onWire.delete(jobId);
+        if (writes.size === 0) onWire.delete(jobId);
       }
     }
   }

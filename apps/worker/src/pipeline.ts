@@ -7,7 +7,7 @@ import type { Engine } from '@glyphmill/engine/engine';
 import type { Attempt, KeptResult, Read } from '@glyphmill/queue/attempt';
 import type { Handler } from '@glyphmill/queue/job-run';
 import type { ObjectStore } from '@glyphmill/storage/object-store';
-import type { LivePages, LivePagesOptions, PageWriter } from './live-pages.ts';
+import type { LivePages, PageWriter, PageWriterOptions } from './live-pages.ts';
 import type { ResultCache } from './result-cache.ts';
 import type { AttemptTraces } from './trace-attempts.ts';
 
@@ -29,7 +29,7 @@ export interface PipelineOptions {
   /** So many pages have been read, or have failed. */
   onPages?: (pages: number) => void;
   traces?: Pick<AttemptTraces, 'stagesOf' | 'inSpan'>;
-  onWarning: LivePagesOptions['onWarning'];
+  onWarning: PageWriterOptions['onWarning'];
 }
 
 export type StageTimes = Pick<Timings, 'fetchMs' | 'decodeMs' | 'detectMs' | 'recognizeMs'>;

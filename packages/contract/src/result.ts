@@ -85,13 +85,16 @@ export type ServedModel = z.infer<typeof servedModelSchema>;
 /** Micro-batches that one result names, at most: a document of thousands of pages rides in more. */
 export const maxMicroBatches = 1000;
 
+/** What makes a micro-batch go. */
+export const triggerSchema = z.enum(['size', 'preferred', 'delay', 'idle', 'drain']);
+
 const microBatchSchema = z.object({
   id: z.string().describe('Unique within the attempt.'),
   role: z.enum(['detect', 'recognize']),
   size: z.int().describe('Pages or lines in it, of all documents.'),
   own: z.int().describe('Those of this document.'),
   fill: z.number().describe('Its size ÷ max_batch_size.'),
-  trigger: z.enum(['size', 'preferred', 'delay', 'idle', 'drain']).describe('What made it go.'),
+  trigger: triggerSchema.describe('What made it go.'),
   queueDelayMs: z.number().describe('The longest that one of this document’s waited for it.'),
   runMs: z.number(),
 });

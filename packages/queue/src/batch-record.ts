@@ -11,6 +11,7 @@ import { type BatchPlan, batchPlanSchema } from '@glyphmill/contract/batch-plan'
 import { z } from 'zod';
 import type { Redis } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { slotMs } from './last-minute.ts';
 import { stringHash } from './list.ts';
 
 /** All that Redis knows of a batch beside its jobs. Times are milliseconds since 1970. */
@@ -43,7 +44,6 @@ export interface BatchRecord {
   ratePerSecond: number;
 }
 
-const slotMs = 10_000;
 /** Slots that tell the rate, the present one included. */
 const slotsLookedAt = 6;
 

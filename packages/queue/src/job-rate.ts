@@ -1,10 +1,6 @@
 import type { Redis } from './connection.ts';
 import type { Keys } from './keys.ts';
-
-/** Commits count the jobs they end in slots of this length. */
-const slotMs = 10_000;
-/** Slots before the present one that are looked at. */
-const earlierSlots = 6;
+import { secondsSince, slotsOfLastMinute } from './last-minute.ts';
 
 /**
  * Jobs that ended per second in the last minute, counted from the first that did; 0 where none did. `tenant`
@@ -15,8 +11,7 @@ export async function endedPerSecond(
   keys: Keys,
   { tenant = '', nowMs }: { tenant?: string | undefined; nowMs: number },
 ): Promise<number> {
-  const present = Math.floor(nowMs / slotMs);
-  const slots = Array.from({ length: earlierSlots + 1 }, (_, index) => present - earlierSlots + index);
+  const slots = slotsOfLastMinute(nowMs);
   const pipeline = redis.pipeline();
   for (const slot of slots) pipeline.hget(keys.ended(slot), tenant);
   // Whoever is refused asks for this: it is one thing to ask of Redis, and not seven.
@@ -26,6 +21,5 @@ export async function endedPerSecond(
   });
   const first = slots[counts.findIndex((count) => count > 0)];
   if (first === undefined) return 0;
-  const sinceMs = Math.max(1000, nowMs - first * slotMs);
-  return counts.reduce((sum, count) => sum + count, 0) / (sinceMs / 1000);
+  return counts.reduce((sum, count) => sum + count, 0) / secondsSince(first, nowMs);
 }

@@ -1,6 +1,7 @@
-import type { MicroBatch } from '@glyphmill/contract/result';
+import { type MicroBatch, triggerSchema } from '@glyphmill/contract/result';
 import type { Redis } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { secondsSince, slotMs, slotsOfLastMinute } from './last-minute.ts';
 
 /** Micro-batches of one model version that were run. */
 export interface MicroBatchCount {
@@ -16,10 +17,6 @@ export interface MicroBatchCount {
 /** How often workers tell what they ran. */
 export const countEveryMs = 2000;
 
-/** Workers add to slots of this length, as commits do (job-rate.ts). */
-const slotMs = 10_000;
-/** Slots before the present one that are looked at. */
-const earlierSlots = 6;
 const keptSeconds = 120;
 /** Between the parts of a field's name; no name of a model has it. */
 const separator = '\n';
@@ -48,8 +45,7 @@ export async function readMicroBatches(
   keys: Keys,
 ): Promise<{ seconds: number; counts: MicroBatchCount[] }> {
   const nowMs = Date.now();
-  const present = Math.floor(nowMs / slotMs);
-  const slots = Array.from({ length: earlierSlots + 1 }, (_, index) => present - earlierSlots + index);
+  const slots = slotsOfLastMinute(nowMs);
   const hashes = await Promise.all(slots.map((slot) => redis.hgetall(keys.microBatches(slot))));
   const sums = new Map<string, number>();
   for (const [field, count] of hashes.flatMap((hash) => Object.entries(hash))) {
@@ -60,18 +56,10 @@ export async function readMicroBatches(
     const [model = '', version = ''] = name.split(separator);
     const sum = (part: string) => sums.get([name, part].join(separator)) ?? 0;
     const triggers = Object.fromEntries(
-      triggerNames.flatMap((trigger) => (sum(trigger) > 0 ? [[trigger, sum(trigger)]] : [])),
+      triggerSchema.options.flatMap((trigger) => (sum(trigger) > 0 ? [[trigger, sum(trigger)]] : [])),
     );
     return { model, version, batches: sum('batches'), items: sum('items'), room: sum('room'), triggers };
   });
   const first = slots[hashes.findIndex((hash) => Object.keys(hash).length > 0)];
-  return { seconds: first === undefined ? 0 : Math.max(1, nowMs / 1000 - (first * slotMs) / 1000), counts };
+  return { seconds: first === undefined ? 0 : secondsSince(first, nowMs), counts };
 }
-
-const triggerNames = [
-  'size',
-  'preferred',
-  'delay',
-  'idle',
-  'drain',
-] as const satisfies MicroBatch['trigger'][];
